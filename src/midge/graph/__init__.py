@@ -1,0 +1,34 @@
+"""The graph room: what a network is, and what it means."""
+
+from midge.graph.interpreter import interpret, outputs_of
+from midge.graph.ops import OPS
+from midge.graph.types import (
+    Activation,
+    Array,
+    Attributes,
+    DType,
+    Graph,
+    Op,
+    Quantization,
+    Rounding,
+    Tensor,
+    TensorType,
+)
+from midge.graph.verify import verify
+
+__all__ = [
+    "OPS",
+    "Activation",
+    "Array",
+    "Attributes",
+    "DType",
+    "Graph",
+    "Op",
+    "Quantization",
+    "Rounding",
+    "Tensor",
+    "TensorType",
+    "interpret",
+    "outputs_of",
+    "verify",
+]

@@ -1,0 +1,92 @@
+"""depthwise_conv_2d: every channel is convolved alone, into `multiplier` output channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from midge.errors import UserError
+from midge.graph import accumulate
+from midge.graph.operands import expect_rank, expect_type, take, tensor
+from midge.graph.requantize import Requantization
+from midge.graph.types import Activation, Array, Attributes, DType, Rounding, Tensor, TensorType
+from midge.graph.window import Pair, Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthwiseConv2D(Attributes):
+    """``y[n,i,j,c*m+k] = clamp(rescale(sum_{h,w} (x[..,c] - x_zero) * w[0,h,w,c*m+k] + b[c*m+k]))``.
+
+    Inputs:
+        x: int8 [n, h, w, c], per tensor.
+        w: int8 constant [1, kernel_h, kernel_w, c * m], zero point 0, per tensor or per channel.
+        b: int32 constant [c * m], optional.
+
+    Output:
+        int8 [n, out_h, out_w, c * m].
+
+    Source: TFLM `kernels/internal/reference/integer_ops/depthwise_conv.h`, DepthwiseConvPerChannel.
+    """
+
+    kind = "depthwise_conv_2d"
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    pad_before: Pair = (0, 0)
+    pad_after: Pair = (0, 0)
+    activation: Activation = Activation.NONE
+    rounding: Rounding = Rounding.TFLITE_DOUBLE
+
+    def window(self, weights: Tensor) -> Window:
+        """The window that these weights slide."""
+        _, kernel_h, kernel_w, _ = weights.shape
+        return Window(
+            (kernel_h, kernel_w), self.stride, self.dilation, self.pad_before, self.pad_after
+        )
+
+    def factors(self, x: Tensor, w: Tensor, y: Tensor) -> Requantization:
+        """One factor, or one an output channel."""
+        return accumulate.convolution_factors(x, w, y, self.rounding)
+
+    def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
+        """Output [n, out_h, out_w, c * m] int8."""
+        x, w, _ = take(inputs, 2, 1)
+        x, w = tensor(x), tensor(w)
+        expect_rank(x, 4)
+        expect_rank(w, 4)
+        expect_type(x, DType.INT8)
+        batch, height, width, channels = x.shape
+        if w.shape[0] != 1 or w.shape[3] % channels:
+            raise UserError(
+                f"{w.name} has shape {list(w.shape)}; expected [1, h, w, m * {channels}] for {channels} channels"
+            )
+        return (
+            TensorType(
+                (batch, *self.window(w).output_extent((height, width)), w.shape[3]), DType.INT8
+            ),
+        )
+
+    def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
+        """Quantisation is present and no accumulator can leave int32."""
+        x, w, b = take(inputs, 2, 1)
+        accumulate.check_weighted(tensor(x), tensor(w), b, outputs[0], channel_axis=3)
+
+    def evaluate(
+        self,
+        values: Sequence[Array | None],
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],
+    ) -> tuple[Array, ...]:
+        """One product a tap and channel, summed in int64."""
+        x, w = tensor(inputs[0]), tensor(inputs[1])
+        multiplier = w.shape[3] // x.shape[3]
+        image = np.asarray(values[0]).astype(np.int64) - x.zero_point
+        patches = np.repeat(self.window(w).patches(image, 0), multiplier, axis=-1)
+        accumulator = (patches * np.asarray(values[1])[0].astype(np.int64)).sum(axis=(3, 4))
+        return (accumulate.finish(self, accumulator, values, inputs, outputs[0]),)
+
+    def macs(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+        """Taps times output elements."""
+        _, kernel_h, kernel_w, _ = tensor(inputs[1]).shape
+        return outputs[0].size * kernel_h * kernel_w

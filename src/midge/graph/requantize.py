@@ -1,0 +1,143 @@
+"""Fixed-point rescaling: how an int32 accumulator becomes an int8 value, bit for bit.
+
+A real factor is held as ``multiplier * 2**(shift - 31)`` with a multiplier in [2**30, 2**31), or 0.
+Sources: TensorFlow Lite `kernels/internal/quantization_util.cc` (QuantizeMultiplier) and `common.h`
+(MultiplyByQuantizedMultiplier); Jacob et al., "Quantization and Training of Neural Networks for
+Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 2.2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from midge.graph.types import Activation, Rounding, Tensor
+
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Requantization:
+    """Factors for each channel, or one for all.
+
+    Attributes:
+        multiplier: int32 [n], each 0 or in [2**30, 2**31).
+        shift: int32 [n], each in [-31, 30]; positive shifts left.
+        rounding: How the product is rounded.
+    """
+
+    multiplier: Int32Array
+    shift: Int32Array
+    rounding: Rounding
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """A non-negative real factor as (multiplier, shift), rounded half away from zero.
+
+    Factors under 2**-32 become 0; those of 2**30 and more saturate, as TFLite does.
+    """
+    if real == 0.0:
+        return 0, 0
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        return INT32_MAX, 30
+    return multiplier, shift
+
+
+def requantization(factors: npt.NDArray[np.float64], rounding: Rounding) -> Requantization:
+    """Real factors, float64 [n], as fixed-point ones."""
+    pairs = [quantize_multiplier(float(f)) for f in np.atleast_1d(factors)]
+    return Requantization(
+        np.array([m for m, _ in pairs], np.int32),
+        np.array([s for _, s in pairs], np.int32),
+        rounding,
+    )
+
+
+def wrap_int32(values: Int64Array) -> Int64Array:
+    """Reduce to int32 modulo 2**32, as two's complement registers do; kept as int64."""
+    return ((values + 2**31) & 0xFFFFFFFF) - 2**31
+
+
+def requantize(
+    accumulator: npt.NDArray[np.integer], factors: Requantization, rounding: Rounding | None = None
+) -> Int64Array:
+    """Scale int32 accumulators; the last dimension runs along the channels of `factors`.
+
+    Args:
+        accumulator: integers [..., n] or [...], within int32.
+        factors: One factor, or n.
+        rounding: Instead of the one in `factors`.
+
+    Returns:
+        int64 of the accumulator's shape, not yet offset or clamped.
+    """
+    acc = accumulator.astype(np.int64)
+    multiplier, shift = factors.multiplier.astype(np.int64), factors.shift.astype(np.int64)
+    match rounding or factors.rounding:
+        case Rounding.TFLITE_DOUBLE:
+            left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+            high = doubling_high_multiply(wrap_int32(acc << left), multiplier)
+            return rounding_shift_right(high, right)
+        case Rounding.SINGLE:
+            total_shift = 31 - shift
+            half = np.int64(1) << (total_shift - 1)
+            return (acc * multiplier + half) >> total_shift
+        case Rounding.HALF_EVEN:
+            real = np.ldexp(multiplier.astype(np.float64), (shift - 31).astype(np.int32))
+            scaled = acc.astype(np.float32) * real.astype(np.float32)
+            return np.rint(scaled).astype(np.int64)
+
+
+def doubling_high_multiply(a: Int64Array, b: Int64Array | int) -> Int64Array:
+    """``round(a * b / 2**31)`` of int32 values, ties towards plus infinity; b is not negative.
+
+    TFLite's SaturatingRoundingDoublingHighMul nudges by the sign and truncates; for a product that
+    cannot be 2**62 that is this one shift.
+    """
+    return (a * b + (1 << 30)) >> 31
+
+
+def rounding_shift_right(values: Int64Array, exponent: Int64Array | int) -> Int64Array:
+    """``values / 2**exponent`` rounded half away from zero (RoundingDivideByPOT)."""
+    exponent = np.asarray(exponent, np.int64)
+    mask = (np.int64(1) << exponent) - 1
+    threshold = (mask >> 1) + (values < 0)
+    return (values >> exponent) + ((values & mask) > threshold)
+
+
+def activation_range(output: Tensor, activation: Activation) -> tuple[int, int]:
+    """The clamp of a fused activation in the output's integers, ends included.
+
+    Bounds are rounded in float32, half away from zero (TFLM `kernels/kernel_util.cc`,
+    CalculateActivationRangeQuantized); those beyond int32 are cut to it.
+    """
+    low, high = output.dtype.limits
+
+    def quantize(real: float) -> int:
+        scaled = float(np.float32(real) / np.float32(output.scale))
+        rounded = math.copysign(math.floor(abs(scaled) + 0.5), scaled)
+        return output.zero_point + int(max(INT32_MIN, min(INT32_MAX, rounded)))
+
+    match activation:
+        case Activation.RELU:
+            low = max(low, quantize(0.0))
+        case Activation.RELU6:
+            low, high = max(low, quantize(0.0)), min(high, quantize(6.0))
+        case Activation.RELU_N1_TO_1:
+            low, high = max(low, quantize(-1.0)), min(high, quantize(1.0))
+        case Activation.NONE:
+            pass
+    return low, high

@@ -1,0 +1,105 @@
+"""Is this a graph? Stands before and after every pass, and before anything is computed."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from midge.errors import UserError
+from midge.graph.types import Graph, Op, Tensor
+
+LARGEST_TENSOR_BYTES = 1 << 28
+"""Far beyond any microcontroller; stops a hostile file from asking for gigabytes."""
+
+
+def verify(graph: Graph) -> Graph:
+    """Check every invariant that the rest of Midge relies on.
+
+    Names are unique and known; each tensor is written once, before it is read; shapes and types are those
+    that the operators' rules give; quantisation is there and in range; no accumulator can overflow.
+
+    Returns:
+        The graph itself, so that steps can be chained.
+
+    Raises:
+        UserError: the first broken invariant, with its place.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", graph.name):
+        raise UserError(f"graph name {graph.name!r} is not a C identifier")
+    for name, tensor in graph.tensors.items():
+        _verify_tensor(graph, name, tensor)
+    for role, names in (("input", graph.inputs), ("output", graph.outputs)):
+        if not names:
+            raise UserError(f"{graph.name}: has no {role}s")
+        for name in names:
+            if name not in graph.tensors:
+                raise UserError(f"{graph.name}: {role} {name!r} is not a tensor of the graph")
+    if len(set(graph.inputs)) != len(graph.inputs):
+        raise UserError(f"{graph.name}: an input is listed twice: {list(graph.inputs)}")
+    written = {n for n, t in graph.tensors.items() if t.is_constant}
+    for name in graph.inputs:
+        if name in written:
+            raise UserError(f"{graph.name}: input {name!r} is a constant")
+        written.add(name)
+    op_names: set[str] = set()
+    for op in graph.ops:
+        place = f"{graph.name}: op {op.name!r} ({op.kind})"
+        if op.name in op_names:
+            raise UserError(f"{place}: another op has this name")
+        op_names.add(op.name)
+        _verify_op(graph, op, place, written)
+    for name in graph.outputs:
+        if name not in written:
+            raise UserError(f"{graph.name}: output {name!r} is never computed")
+    return graph
+
+
+def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
+    place = f"{graph.name}: tensor {name!r}"
+    if tensor.name != name:
+        raise UserError(f"{place}: is filed under another name than its own, {tensor.name!r}")
+    if any(extent < 1 for extent in tensor.shape):
+        raise UserError(f"{place}: shape {list(tensor.shape)} has a dimension under 1")
+    if tensor.size_bytes > LARGEST_TENSOR_BYTES:
+        raise UserError(
+            f"{place}: {tensor.size_bytes} bytes; at most {LARGEST_TENSOR_BYTES} are supported"
+        )
+    axis = tensor.quantization.axis if tensor.quantization else None
+    if axis is not None and not 0 <= axis < len(tensor.shape):
+        raise UserError(f"{place}: quantised along dimension {axis} of shape {list(tensor.shape)}")
+    data = tensor.data
+    if data is not None and (data.shape != tensor.shape or data.dtype != tensor.dtype.numpy):
+        raise UserError(
+            f"{place}: holds {data.dtype}{list(data.shape)}, "
+            f"declared {tensor.dtype.value}{list(tensor.shape)}"
+        )
+
+
+def _verify_op(graph: Graph, op: Op, place: str, written: set[str]) -> None:
+    for name in op.inputs:
+        if name and name not in graph.tensors:
+            raise UserError(f"{place}: input {name!r} is not a tensor of the graph")
+        if name and name not in written:
+            raise UserError(f"{place}: reads {name!r} before anything writes it")
+    for name in op.outputs:
+        if name not in graph.tensors:
+            raise UserError(f"{place}: output {name!r} is not a tensor of the graph")
+        if name in written:
+            raise UserError(f"{place}: writes {name!r}, which is written already")
+        written.add(name)
+    inputs, outputs = graph.op_inputs(op), graph.op_outputs(op)
+    try:
+        types = op.attributes.infer(inputs)
+        if len(types) != len(outputs):
+            raise UserError(f"has {len(outputs)} outputs; expected {len(types)}")
+        for expected, tensor in zip(types, outputs, strict=True):
+            if math.prod(expected.shape) > LARGEST_TENSOR_BYTES:
+                raise UserError(f"{tensor.name} would have shape {list(expected.shape)}: too large")
+            if (tensor.shape, tensor.dtype) != (expected.shape, expected.dtype):
+                raise UserError(
+                    f"{tensor.name} is {tensor.dtype.value}{list(tensor.shape)}; the operator gives "
+                    f"{expected.dtype.value}{list(expected.shape)}"
+                )
+        op.attributes.check(inputs, outputs)
+    except UserError as error:
+        raise type(error)(f"{place}: {error}") from None

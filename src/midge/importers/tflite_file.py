@@ -1,0 +1,222 @@
+"""The flatbuffer of a .tflite file as plain data, with nothing in it trusted.
+
+Reading goes through the classes that the `tflite` package generated from TensorFlow's schema. They follow
+offsets without looking, so every failure of theirs is turned into "damaged file" here, and counts are held
+against the file's size before anything loops over them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tflite
+
+from midge.errors import UserError
+from midge.graph import Array, DType, Quantization, Tensor
+
+FILE_IDENTIFIER = b"TFL3"
+LARGEST_FILE_BYTES = 1 << 28
+HIGHEST_RANK = 8
+
+_TYPES = {
+    tflite.TensorType.FLOAT32: DType.FLOAT32,
+    tflite.TensorType.INT32: DType.INT32,
+    tflite.TensorType.UINT8: DType.UINT8,
+    tflite.TensorType.INT64: DType.INT64,
+    tflite.TensorType.BOOL: DType.BOOL,
+    tflite.TensorType.INT16: DType.INT16,
+    tflite.TensorType.INT8: DType.INT8,
+}
+_TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if isinstance(v, int)}
+_BUILTIN_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
+
+
+@dataclass(frozen=True)
+class TfliteOp:
+    """An operator as the file has it.
+
+    Attributes:
+        index: Its place in the file.
+        builtin: The schema's name, such as ``CONV_2D``; ``CUSTOM:name`` for a custom one.
+        inputs: Indices into the tensors; -1 where an optional one is left out.
+        outputs: Indices into the tensors.
+        table: The flatbuffer options, None where there are none.
+    """
+
+    index: int
+    builtin: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    table: Any
+
+    def options(self, schema: Callable[[], Any]) -> Any:
+        """The options read by the schema's class; None where the file has none."""
+        if self.table is None:
+            return None
+        reader = schema()
+        reader.Init(self.table.Bytes, self.table.Pos)
+        return reader
+
+
+@dataclass(frozen=True)
+class TfliteModel:
+    """The main subgraph of a file.
+
+    Attributes:
+        tensors: By index; a string says why one cannot be used.
+        ops: In file order.
+        inputs: Indices of the tensors that the caller writes.
+        outputs: Indices of the tensors that the caller reads.
+    """
+
+    tensors: tuple[Tensor | str, ...]
+    ops: tuple[TfliteOp, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_tflite(data: bytes, source: str) -> TfliteModel:
+    """Parse the bytes of a .tflite file.
+
+    Args:
+        data: The file.
+        source: Its name, for messages.
+
+    Raises:
+        UserError: it is not a .tflite file, or damaged.
+    """
+    if len(data) > LARGEST_FILE_BYTES:
+        raise UserError(f"{source}: {len(data)} bytes; files up to {LARGEST_FILE_BYTES} are read")
+    if len(data) < 8 or data[4:8] != FILE_IDENTIFIER:
+        raise UserError(
+            f"{source}: is not a .tflite file: bytes 4 to 8 are {data[4:8]!r}, expected {FILE_IDENTIFIER!r}"
+        )
+    try:
+        return _Reader(data, source).model()
+    except (
+        struct.error,
+        IndexError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        KeyError,
+        MemoryError,
+    ) as error:
+        detail = str(error) or type(error).__name__
+        raise UserError(
+            f"{source}: is damaged: its flatbuffer does not parse ({detail}). Export the model again"
+        ) from None
+
+
+class _Reader:
+    """One pass over the file."""
+
+    def __init__(self, data: bytes, source: str) -> None:
+        self.data = data
+        self.source = source
+        self.root: Any = tflite.Model.GetRootAsModel(data, 0)
+        self.names: set[str] = set()
+
+    def model(self) -> TfliteModel:
+        if self.root.Version() != 3:
+            raise UserError(
+                f"{self.source}: schema version {self.root.Version()}; version 3 is read"
+            )
+        if self._count(self.root.SubgraphsLength()) < 1:
+            raise UserError(f"{self.source}: holds no subgraph")
+        graph = self.root.Subgraphs(0)
+        tensors = [
+            self._tensor(graph.Tensors(i), i) for i in range(self._count(graph.TensorsLength()))
+        ]
+        ops = [self._op(graph.Operators(i), i) for i in range(self._count(graph.OperatorsLength()))]
+        model = TfliteModel(
+            tuple(tensors),
+            tuple(ops),
+            self._indices(graph.InputsAsNumpy()),
+            self._indices(graph.OutputsAsNumpy()),
+        )
+        used = [*model.inputs, *model.outputs, *(i for op in ops for i in op.inputs + op.outputs)]
+        if used and not -1 <= min(used) <= max(used) < len(tensors):
+            raise ValueError(f"a tensor index is outside 0 to {len(tensors) - 1}")
+        return model
+
+    def _count(self, length: int) -> int:
+        """A vector's length; each entry takes at least one byte of the file."""
+        if not 0 <= length <= len(self.data):
+            raise ValueError(f"a vector of {length} entries in {len(self.data)} bytes")
+        return length
+
+    @staticmethod
+    def _indices(vector: Any) -> tuple[int, ...]:
+        # The schema's classes give the number 0 for a vector that is not there.
+        return () if isinstance(vector, int) else tuple(int(v) for v in vector)
+
+    def _tensor(self, tensor: Any, index: int) -> Tensor | str:
+        raw_name = tensor.Name() or b""
+        name = raw_name.decode("utf-8", "replace") or f"tensor_{index}"
+        if name in self.names:
+            name = f"{name}#{index}"
+        self.names.add(name)
+        dtype = _TYPES.get(tensor.Type())
+        if dtype is None:
+            return f"{name} is {_TYPE_NAMES.get(tensor.Type(), tensor.Type())}"
+        if tensor.IsVariable():
+            return f"{name} is a variable"
+        if tensor.Sparsity() is not None:
+            return f"{name} is sparse"
+        shape = self._indices(tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
+        if len(shape) > HIGHEST_RANK:
+            raise ValueError(f"{name} has {len(shape)} dimensions")
+        result = Tensor(name, shape, dtype, self._quantization(tensor.Quantization()))
+        return Tensor(
+            name, shape, dtype, result.quantization, self._constant(result, tensor.Buffer())
+        )
+
+    def _quantization(self, quantization: Any) -> Quantization | None:
+        if (
+            quantization is None
+            or not quantization.ScaleLength()
+            or not quantization.ZeroPointLength()
+        ):
+            return None
+        scale = np.array(quantization.ScaleAsNumpy(), np.float32)
+        zero_point = np.array(quantization.ZeroPointAsNumpy(), np.int64)
+        if zero_point.size == 1:
+            zero_point = np.repeat(zero_point, scale.size)
+        axis = int(quantization.QuantizedDimension()) if scale.size > 1 else None
+        return Quantization(scale, zero_point, axis)
+
+    def _constant(self, tensor: Tensor, buffer_index: int) -> Array | None:
+        if not 0 <= buffer_index < self._count(self.root.BuffersLength()):
+            raise ValueError(f"{tensor.name} names buffer {buffer_index}, which is not there")
+        buffer = self.root.Buffers(buffer_index)
+        if buffer is None or not self._count(buffer.DataLength()):
+            return None
+        content = np.asarray(buffer.DataAsNumpy(), np.uint8).tobytes()
+        if len(content) != tensor.size_bytes:
+            raise ValueError(
+                f"{tensor.name} has {len(content)} bytes; its shape takes {tensor.size_bytes}"
+            )
+        return np.frombuffer(content, tensor.dtype.numpy).reshape(tensor.shape)
+
+    def _op(self, op: Any, index: int) -> TfliteOp:
+        if not 0 <= op.OpcodeIndex() < self._count(self.root.OperatorCodesLength()):
+            raise ValueError(f"operator {index} names code {op.OpcodeIndex()}, which is not there")
+        code = self.root.OperatorCodes(op.OpcodeIndex())
+        # Codes over 126 stand in the newer field alone; older writers fill the older field alone.
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        builtin = _BUILTIN_NAMES.get(number, f"builtin {number}")
+        if builtin == "CUSTOM":
+            builtin = f"CUSTOM:{(code.CustomCode() or b'').decode('utf-8', 'replace')}"
+        return TfliteOp(
+            index,
+            builtin,
+            self._indices(op.InputsAsNumpy()),
+            self._indices(op.OutputsAsNumpy()),
+            op.BuiltinOptions(),
+        )

@@ -1,0 +1,28 @@
+"""CONV_2D."""
+
+from __future__ import annotations
+
+import tflite
+
+from midge.graph import Attributes, Tensor
+from midge.graph.ops.conv_2d import Conv2D
+from midge.importers.tflite_ops.operands import Operands, activation, image_extent, padding
+
+BUILTIN = "CONV_2D"
+
+
+def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+    """Read the attributes; padding becomes explicit."""
+    options = op.options(tflite.Conv2DOptions)
+    stride = options.StrideH(), options.StrideW()
+    dilation = options.DilationHFactor(), options.DilationWFactor()
+    kernel = image_extent(op.input(1))
+    before, after = padding(options.Padding(), image_extent(op.input(0)), kernel, stride, dilation)
+    attributes = Conv2D(
+        stride=stride,
+        dilation=dilation,
+        pad_before=before,
+        pad_after=after,
+        activation=activation(options.FusedActivationFunction()),
+    )
+    return attributes, op.inputs

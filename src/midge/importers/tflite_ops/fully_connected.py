@@ -1,0 +1,25 @@
+"""FULLY_CONNECTED."""
+
+from __future__ import annotations
+
+import tflite
+
+from midge.errors import UnsupportedError
+from midge.graph import Attributes, Tensor
+from midge.graph.ops.fully_connected import FullyConnected
+from midge.importers.tflite_ops.operands import Operands, activation
+
+BUILTIN = "FULLY_CONNECTED"
+
+
+def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+    """Read the attributes. The output's own shape says how many dimensions are kept."""
+    options = op.options(tflite.FullyConnectedOptions)
+    if options.WeightsFormat() != 0:
+        raise UnsupportedError("shuffled weights are not supported; supported: the default format")
+    x, y = op.input(0), op.output()
+    keep_dims = len(y.shape) != 2 or (bool(options.KeepNumDims()) and len(x.shape) == 2)
+    attributes = FullyConnected(
+        keep_dims=keep_dims, activation=activation(options.FusedActivationFunction())
+    )
+    return attributes, op.inputs

@@ -1,0 +1,22 @@
+"""SOFTMAX."""
+
+from __future__ import annotations
+
+import math
+
+import tflite
+
+from midge.errors import UserError
+from midge.graph import Attributes, Tensor
+from midge.graph.ops.softmax import Softmax
+from midge.importers.tflite_ops.operands import Operands
+
+BUILTIN = "SOFTMAX"
+
+
+def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+    """Read the attributes."""
+    beta = float(op.options(tflite.SoftmaxOptions).Beta())
+    if not math.isfinite(beta):
+        raise UserError(f"beta {beta} is not a finite number")
+    return Softmax(beta=beta), op.inputs
