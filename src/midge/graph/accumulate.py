@@ -38,7 +38,8 @@ def convolution_factors(x: Tensor, w: Tensor, y: Tensor, rounding: Rounding) -> 
     """What one unit of the accumulator is in units of the output, for one or each output channel.
 
     The product of the two scales and the quotient are taken in double precision (TFLM
-    `kernels/kernel_util.cc`, PopulateConvolutionQuantizationParams and GetQuantizedConvolutionMultipler).
+    `kernels/kernel_util.cc`, PopulateConvolutionQuantizationParams and
+    GetQuantizedConvolutionMultipler).
     """
     if w.quantization is None:
         raise UserError(f"{w.name} has no quantisation parameters")
@@ -51,22 +52,25 @@ def accumulator_bounds(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The least and the greatest sum that any input of x's type can give, int64 [channels] each.
 
-    Partial sums lie within them too: each bound is a sum of terms that are at most, or at least, zero,
-    widened to hold the bias alone.
+    Partial sums lie within them too: each bound is a sum of terms that are at most, or at least,
+    zero, widened to hold the bias alone.
     """
-    weights = np.moveaxis(np.asarray(w.data).astype(np.int64), channel_axis, -1)
+    weights = np.moveaxis(np.asarray(w.data), channel_axis, -1)
     weights = weights.reshape(-1, weights.shape[-1])
+    # x - x_zero reaches 0, so a weight's least and greatest products are those with the two ends.
     low, high = (limit - x.zero_point for limit in x.dtype.limits)
-    products = np.stack([weights * low, weights * high])
-    least = np.minimum(products.min(axis=0), 0).sum(axis=0)
-    greatest = np.maximum(products.max(axis=0), 0).sum(axis=0)
-    bias = (
-        np.zeros(weights.shape[-1], np.int64) if b is None else np.asarray(b.data).astype(np.int64)
-    )
+    low, high = min(low, 0), max(high, 0)
+    negative = np.minimum(weights, 0).sum(axis=0, dtype=np.int64)
+    positive = np.maximum(weights, 0).sum(axis=0, dtype=np.int64)
+    least = positive * low + negative * high
+    greatest = positive * high + negative * low
+    bias = np.zeros(1, np.int64) if b is None else np.asarray(b.data).astype(np.int64)
     return least + np.minimum(bias, 0), greatest + np.maximum(bias, 0)
 
 
-def check_weighted(x: Tensor, w: Tensor, b: Tensor | None, y: Tensor, channel_axis: int) -> None:
+def check_weighted(
+    op: WeightedSum, x: Tensor, w: Tensor, b: Tensor | None, y: Tensor, *, channel_axis: int
+) -> None:
     """Types, quantisation and ranges of a quantised weighted sum.
 
     Raises:
@@ -86,7 +90,8 @@ def check_weighted(x: Tensor, w: Tensor, b: Tensor | None, y: Tensor, channel_ax
     channels = w.shape[channel_axis]
     if quantization.scale.size != 1 and quantization.axis != channel_axis:
         raise UserError(
-            f"{w.name} is quantised along dimension {quantization.axis}; supported here: {channel_axis}"
+            f"{w.name} is quantised along dimension {quantization.axis}; "
+            f"supported here: {channel_axis}"
         )
     if b is not None:
         expect_type(b, DType.INT32)
@@ -95,12 +100,18 @@ def check_weighted(x: Tensor, w: Tensor, b: Tensor | None, y: Tensor, channel_ax
             raise UserError(
                 f"{b.name} has shape {list(b.shape)}; expected [{channels}], one a channel"
             )
-    least, greatest = accumulator_bounds(x, w, b, channel_axis)
-    worst = int(max(greatest.max(), -least.min()))
+    # Stored values are summed on top of a bias that has x's zero point folded in: each step of it,
+    # and each partial sum, stays within the bias and 256 for every unit of weight.
+    weights = np.moveaxis(np.asarray(w.data).astype(np.int16), channel_axis, 0)
+    units = np.abs(weights.reshape(channels, -1)).sum(axis=1, dtype=np.int64)
+    bias = np.zeros(channels, np.int64) if b is None else np.asarray(b.data).astype(np.int64)
+    worst = int((np.abs(bias) + 256 * units).max())
     if worst > rq.INT32_MAX:
         raise UserError(
             f"sums of up to {worst} overflow int32; the layer is too wide or its bias too large"
         )
+    op.factors(x, w, y)
+    rq.activation_range(y, op.activation)
 
 
 def finish(
@@ -110,7 +121,7 @@ def finish(
     inputs: Sequence[Tensor | None],
     output: Tensor,
 ) -> Array:
-    """Bias, rescaling, zero point and clamp behind the sums; channels run along the last dimension."""
+    """Bias, rescaling, zero point and clamp behind the sums; channels are the last dimension."""
     x, w = inputs[0], inputs[1]
     if x is None or w is None:
         raise UserError("a required input is left out")

@@ -68,7 +68,8 @@ def reciprocal(value: Int64Array, integer_bits: int) -> tuple[Int64Array, Int64A
         integer_bits: Of `value`.
 
     Returns:
-        (mantissa, excess bits): ``1 / value = mantissa * 2**(-31 - excess bits)`` in the caller's scale.
+        (mantissa, excess bits): ``1 / value = mantissa * 2**(-31 - excess bits)`` in the caller's
+        scale.
     """
     leading_zeros = 32 - np.frompyfunc(int.bit_length, 1, 1)(value.astype(object)).astype(np.int64)
     fraction = (value << leading_zeros) - (1 << 31)

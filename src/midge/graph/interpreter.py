@@ -48,8 +48,8 @@ def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
         for tensor, result in zip(outputs, results, strict=True):
             if result.shape != tensor.shape or result.dtype != tensor.dtype.numpy:
                 raise InternalError(
-                    f"{op.name} ({op.kind}) gave {result.dtype}{list(result.shape)} for {tensor.name}, "
-                    f"which is {tensor.dtype.value}{list(tensor.shape)}"
+                    f"{op.name} ({op.kind}) gave {result.dtype}{list(result.shape)} for "
+                    f"{tensor.name}, which is {tensor.dtype.value}{list(tensor.shape)}"
                 )
             values[tensor.name] = result
     return values

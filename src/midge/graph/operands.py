@@ -1,4 +1,4 @@
-"""Checks that operators share: ranks, types, quantisation. Each raises UserError saying what it found."""
+"""Checks that operators share: ranks, types, quantisation. Each raises UserError."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def tensor(value: Tensor | None) -> Tensor:
 def expect_rank(value: Tensor, *ranks: int) -> None:
     """The tensor has one of these numbers of dimensions."""
     if len(value.shape) not in ranks:
+        expected = " or ".join(map(str, ranks))
         raise UserError(
-            f"{value.name} has shape {list(value.shape)}; expected {' or '.join(map(str, ranks))} dimensions"
+            f"{value.name} has shape {list(value.shape)}; expected {expected} dimensions"
         )
 
 
@@ -55,10 +56,13 @@ def expect_quantized(value: Tensor) -> Quantization:
     scales, zeros = quantization.scale, quantization.zero_point
     if scales.shape != (entries,) or zeros.shape != (entries,):
         raise UserError(
-            f"{value.name} has {scales.size} scales and {zeros.size} zero points; expected {entries}"
+            f"{value.name} has {scales.size} scales and {zeros.size} zero points; "
+            f"expected {entries}"
         )
     if not np.all(np.isfinite(scales)) or np.any(scales <= 0):
         raise UserError(f"{value.name} has a scale that is not a positive finite number")
+    if value.dtype in (DType.FLOAT32, DType.BOOL):
+        raise UserError(f"{value.name} is {value.dtype.value}, which cannot be quantised")
     low, high = value.dtype.limits
     if np.any(zeros < low) or np.any(zeros > high):
         raise UserError(f"{value.name} has a zero point outside {value.dtype.value}")
@@ -80,6 +84,7 @@ def expect_same_quantization(first: Tensor, second: Tensor) -> None:
     expect_per_tensor(second)
     if abs(first.scale - second.scale) > 1e-6 or first.zero_point != second.zero_point:
         raise UserError(
-            f"{first.name} has scale {first.scale:g} and zero point {first.zero_point}, {second.name} "
-            f"{second.scale:g} and {second.zero_point}; this operator does not rescale, they must be equal"
+            f"{first.name} has scale {first.scale:g} and zero point {first.zero_point}, "
+            f"{second.name} {second.scale:g} and {second.zero_point}; this operator does not "
+            "rescale, they must be equal"
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from midge.errors import UserError
 from midge.graph.types import Activation, Rounding, Tensor
 
 Int32Array = npt.NDArray[np.int32]
@@ -57,7 +58,14 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def requantization(factors: npt.NDArray[np.float64], rounding: Rounding) -> Requantization:
-    """Real factors, float64 [n], as fixed-point ones."""
+    """Real factors, float64 [n], as fixed-point ones.
+
+    Raises:
+        UserError: a factor is negative or not finite.
+    """
+    if not np.all(np.isfinite(factors)) or np.any(factors < 0):
+        worst = np.atleast_1d(factors)[~(np.isfinite(factors) & (factors >= 0))][0]
+        raise UserError(f"the scales give a factor of {worst:g}; expected a finite one, 0 or more")
     pairs = [quantize_multiplier(float(f)) for f in np.atleast_1d(factors)]
     return Requantization(
         np.array([m for m, _ in pairs], np.int32),
@@ -102,10 +110,10 @@ def requantize(
 
 
 def doubling_high_multiply(a: Int64Array, b: Int64Array | int) -> Int64Array:
-    """``round(a * b / 2**31)`` of int32 values, ties towards plus infinity; b is not negative.
+    """``round(a * b / 2**31)`` of int32 values, ties towards plus infinity; not both are -2**31.
 
-    TFLite's SaturatingRoundingDoublingHighMul nudges by the sign and truncates; for a product that
-    cannot be 2**62 that is this one shift.
+    TFLite's SaturatingRoundingDoublingHighMul nudges by the sign and truncates; but for the product
+    2**62, which it saturates, that is this one shift.
     """
     return (a * b + (1 << 30)) >> 31
 
@@ -122,14 +130,22 @@ def activation_range(output: Tensor, activation: Activation) -> tuple[int, int]:
     """The clamp of a fused activation in the output's integers, ends included.
 
     Bounds are rounded in float32, half away from zero (TFLM `kernels/kernel_util.cc`,
-    CalculateActivationRangeQuantized); those beyond int32 are cut to it.
+    CalculateActivationRangeQuantized).
+
+    Raises:
+        UserError: the scale is so fine that a bound leaves int32; TFLM refuses that too.
     """
     low, high = output.dtype.limits
 
     def quantize(real: float) -> int:
-        scaled = float(np.float32(real) / np.float32(output.scale))
-        rounded = math.copysign(math.floor(abs(scaled) + 0.5), scaled)
-        return output.zero_point + int(max(INT32_MIN, min(INT32_MAX, rounded)))
+        with np.errstate(over="ignore"):
+            scaled = float(np.float32(real) / np.float32(output.scale))
+        if not abs(scaled) <= INT32_MAX:
+            raise UserError(
+                f"{output.name} has scale {output.scale:g}, too fine for {activation.value}: "
+                f"{real:g} is {scaled:g} steps, over int32"
+            )
+        return output.zero_point + int(math.copysign(math.floor(abs(scaled) + 0.5), scaled))
 
     match activation:
         case Activation.RELU:

@@ -1,7 +1,7 @@
 """The graph: tensors, operators, quantisation. Plain immutable data.
 
-A graph is never changed in place: a pass returns a new one. Tensors are known by name; operators stand
-in an order in which every tensor is written before it is read. Activations are NHWC.
+A graph is never changed in place: a pass returns a new one. Tensors are known by name; operators
+stand in an order in which every tensor is written before it is read. Activations are NHWC.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.generic]
 """Any array; which dtype it holds is said by the tensor beside it."""
+
+
+def same_bits(a: Array | None, b: Array | None) -> bool:
+    """Both are None, or arrays of one dtype, shape and content; NaN equals itself, 0.0 not -0.0."""
+    if a is None or b is None:
+        return a is b
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
 
 
 class DType(enum.Enum):
@@ -91,8 +98,8 @@ class Quantization:
         return (
             isinstance(other, Quantization)
             and self.axis == other.axis
-            and np.array_equal(self.scale, other.scale)
-            and np.array_equal(self.zero_point, other.zero_point)
+            and same_bits(self.scale, other.scale)
+            and same_bits(self.zero_point, other.zero_point)
         )
 
     def __hash__(self) -> int:
@@ -151,10 +158,12 @@ class Tensor:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tensor):
             return NotImplemented
-        same_data = (self.data is None) == (other.data is None) and (
-            self.data is None or other.data is None or np.array_equal(self.data, other.data)
-        )
-        return same_data and (self.name, self.shape, self.dtype, self.quantization) == (
+        return same_bits(self.data, other.data) and (
+            self.name,
+            self.shape,
+            self.dtype,
+            self.quantization,
+        ) == (
             other.name,
             other.shape,
             other.dtype,
@@ -177,8 +186,8 @@ class TensorType:
 class Attributes:
     """What an operator is and does: its attributes as fields, its meaning as methods.
 
-    One subclass an operator, in `midge.graph.ops`; frozen, keyword-only. Fields are bool, int, float,
-    enum members, or tuples of int (nested at most once): the text form prints just these.
+    One subclass an operator, in `midge.graph.ops`; frozen, keyword-only. Fields are bool, int,
+    float, enum members, or tuples of int (nested at most once): the text form prints just these.
     """
 
     kind: ClassVar[str]
@@ -188,7 +197,11 @@ class Attributes:
         """The outputs' types; raises UserError, without the place, where inputs do not fit."""
         raise NotImplementedError
 
-    def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
+    def check(
+        self,
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],
+    ) -> None:
         """Raise UserError where quantisation or values break what `evaluate` relies on."""
 
     def evaluate(
@@ -200,7 +213,11 @@ class Attributes:
         """The meaning: output arrays from input arrays, exact in every bit."""
         raise NotImplementedError
 
-    def macs(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    def macs(
+        self,
+        inputs: Sequence[Tensor | None],  # noqa: ARG002 - for operators that have some
+        outputs: Sequence[Tensor],  # noqa: ARG002
+    ) -> int:
         """Multiply-accumulates of one run, padding counted as the field does; 0 where none."""
         return 0
 

@@ -6,17 +6,20 @@ import math
 import re
 
 from midge.errors import UserError
-from midge.graph.types import Graph, Op, Tensor
+from midge.graph.types import Graph, Op, Quantization, Tensor
 
 LARGEST_TENSOR_BYTES = 1 << 28
 """Far beyond any microcontroller; stops a hostile file from asking for gigabytes."""
+HIGHEST_RANK = 8
 
 
 def verify(graph: Graph) -> Graph:
     """Check every invariant that the rest of Midge relies on.
 
-    Names are unique and known; each tensor is written once, before it is read; shapes and types are those
-    that the operators' rules give; quantisation is there and in range; no accumulator can overflow.
+    Names are unique and known; each tensor is written once, before it is read; shapes and types are
+    those that the operators' rules give; quantisation is there and in range; no accumulator can
+    overflow; nothing is of a size that only a hostile file has. Nothing is computed, and nothing
+    large allocated, before that is known.
 
     Returns:
         The graph itself, so that steps can be chained.
@@ -26,21 +29,14 @@ def verify(graph: Graph) -> Graph:
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", graph.name):
         raise UserError(f"graph name {graph.name!r} is not a C identifier")
+    if not re.fullmatch(r"([0-9a-f]{64})?", graph.digest):
+        raise UserError(
+            f"{graph.name}: digest {graph.digest!r} is not SHA-256 in 64 hexadecimal digits"
+        )
     for name, tensor in graph.tensors.items():
         _verify_tensor(graph, name, tensor)
-    for role, names in (("input", graph.inputs), ("output", graph.outputs)):
-        if not names:
-            raise UserError(f"{graph.name}: has no {role}s")
-        for name in names:
-            if name not in graph.tensors:
-                raise UserError(f"{graph.name}: {role} {name!r} is not a tensor of the graph")
-    if len(set(graph.inputs)) != len(graph.inputs):
-        raise UserError(f"{graph.name}: an input is listed twice: {list(graph.inputs)}")
-    written = {n for n, t in graph.tensors.items() if t.is_constant}
-    for name in graph.inputs:
-        if name in written:
-            raise UserError(f"{graph.name}: input {name!r} is a constant")
-        written.add(name)
+    _verify_ends(graph)
+    written = {n for n, t in graph.tensors.items() if t.is_constant} | {*graph.inputs}
     op_names: set[str] = set()
     for op in graph.ops:
         place = f"{graph.name}: op {op.name!r} ({op.kind})"
@@ -54,24 +50,55 @@ def verify(graph: Graph) -> Graph:
     return graph
 
 
+def _verify_ends(graph: Graph) -> None:
+    for role, names in (("input", graph.inputs), ("output", graph.outputs)):
+        if not names:
+            raise UserError(f"{graph.name}: has no {role}s")
+        for name in names:
+            if name not in graph.tensors:
+                raise UserError(f"{graph.name}: {role} {name!r} is not a tensor of the graph")
+    if len(set(graph.inputs)) != len(graph.inputs):
+        raise UserError(f"{graph.name}: an input is listed twice: {list(graph.inputs)}")
+    for name in graph.inputs:
+        if graph.tensors[name].is_constant:
+            raise UserError(f"{graph.name}: input {name!r} is a constant")
+
+
 def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
     place = f"{graph.name}: tensor {name!r}"
+    if not name:
+        raise UserError(f"{place}: has an empty name, which stands for an input that is left out")
     if tensor.name != name:
         raise UserError(f"{place}: is filed under another name than its own, {tensor.name!r}")
+    if len(tensor.shape) > HIGHEST_RANK:
+        raise UserError(
+            f"{place}: has {len(tensor.shape)} dimensions; up to {HIGHEST_RANK} are supported"
+        )
     if any(extent < 1 for extent in tensor.shape):
         raise UserError(f"{place}: shape {list(tensor.shape)} has a dimension under 1")
     if tensor.size_bytes > LARGEST_TENSOR_BYTES:
         raise UserError(
             f"{place}: {tensor.size_bytes} bytes; at most {LARGEST_TENSOR_BYTES} are supported"
         )
-    axis = tensor.quantization.axis if tensor.quantization else None
-    if axis is not None and not 0 <= axis < len(tensor.shape):
-        raise UserError(f"{place}: quantised along dimension {axis} of shape {list(tensor.shape)}")
+    if tensor.quantization is not None:
+        _verify_quantization(place, tensor.shape, tensor.quantization)
     data = tensor.data
     if data is not None and (data.shape != tensor.shape or data.dtype != tensor.dtype.numpy):
         raise UserError(
             f"{place}: holds {data.dtype}{list(data.shape)}, "
             f"declared {tensor.dtype.value}{list(tensor.shape)}"
+        )
+
+
+def _verify_quantization(place: str, shape: tuple[int, ...], quantization: Quantization) -> None:
+    axis, scale, zero_point = quantization.axis, quantization.scale, quantization.zero_point
+    if axis is not None and not 0 <= axis < len(shape):
+        raise UserError(f"{place}: quantised along dimension {axis} of shape {list(shape)}")
+    types = (scale.dtype.name, scale.ndim, zero_point.dtype.name, zero_point.ndim)
+    if types != ("float32", 1, "int64", 1):
+        raise UserError(
+            f"{place}: scales are {scale.dtype}{list(scale.shape)} and zero points "
+            f"{zero_point.dtype}{list(zero_point.shape)}; expected float32[n] and int64[n]"
         )
 
 
@@ -94,11 +121,14 @@ def _verify_op(graph: Graph, op: Op, place: str, written: set[str]) -> None:
             raise UserError(f"has {len(outputs)} outputs; expected {len(types)}")
         for expected, tensor in zip(types, outputs, strict=True):
             if math.prod(expected.shape) > LARGEST_TENSOR_BYTES:
-                raise UserError(f"{tensor.name} would have shape {list(expected.shape)}: too large")
+                raise UserError(
+                    f"{tensor.name} would have shape {list(expected.shape)}, over "
+                    f"{LARGEST_TENSOR_BYTES} elements"
+                )
             if (tensor.shape, tensor.dtype) != (expected.shape, expected.dtype):
                 raise UserError(
-                    f"{tensor.name} is {tensor.dtype.value}{list(tensor.shape)}; the operator gives "
-                    f"{expected.dtype.value}{list(expected.shape)}"
+                    f"{tensor.name} is {tensor.dtype.value}{list(tensor.shape)}; the operator "
+                    f"gives {expected.dtype.value}{list(expected.shape)}"
                 )
         op.attributes.check(inputs, outputs)
     except UserError as error:

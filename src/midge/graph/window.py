@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,11 @@ from midge.graph.requantize import Int64Array
 from midge.graph.types import Array
 
 Pair = tuple[int, int]
+
+LARGEST_PARAMETER = 1 << 15
+"""Of taps, strides, dilations and padding: every position then fits an int32 with room to spare."""
+LARGEST_GATHER = 1 << 26
+"""Elements that `patches` may gather; a network in a megabyte of RAM stays under it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,16 @@ class Window:
             or min(*self.pad_before, *self.pad_after) < 0
         ):
             raise UserError(
-                f"kernel {self.kernel}, stride {self.stride} and dilation {self.dilation} must be at "
-                f"least 1 and padding {self.pad_before}, {self.pad_after} at least 0"
+                f"kernel {self.kernel}, stride {self.stride} and dilation {self.dilation} must be "
+                f"at least 1 and padding {self.pad_before}, {self.pad_after} at least 0"
+            )
+        if (
+            max(*self.kernel, *self.stride, *self.dilation, *self.pad_before, *self.pad_after)
+            > LARGEST_PARAMETER
+        ):
+            raise UserError(
+                f"kernel {self.kernel}, stride {self.stride}, dilation {self.dilation} and padding "
+                f"{self.pad_before}, {self.pad_after} may be at most {LARGEST_PARAMETER}"
             )
         height, width = (
             (
@@ -58,8 +72,8 @@ class Window:
         )
         if height < 1 or width < 1:
             raise UserError(
-                f"a window of {self.kernel} taps, dilation {self.dilation}, does not fit an image of "
-                f"{image} padded by {self.pad_before} and {self.pad_after}"
+                f"a window of {self.kernel} taps, dilation {self.dilation}, does not fit an image "
+                f"of {image} padded by {self.pad_before} and {self.pad_after}"
             )
         return height, width
 
@@ -67,7 +81,8 @@ class Window:
         """Source row of (output row, tap) and source column of (output column, tap).
 
         Returns:
-            int64 [out_h, kernel_h] and [out_w, kernel_w]; outside the image where negative or too large.
+            int64 [out_h, kernel_h] and [out_w, kernel_w]; outside the image where negative or too
+            large.
         """
         extent = self.output_extent(image)
         rows, columns = (
@@ -82,13 +97,37 @@ class Window:
         """Every window covers at least one pixel of the image.
 
         Raises:
-            UserError: one lies in the padding alone, so that a mean or maximum of nothing is asked for.
+            UserError: one lies in the padding alone, where there is no mean and no maximum.
         """
-        for indices, extent in zip(self.tap_indices(image), image, strict=True):
-            if not np.all(np.any((indices >= 0) & (indices < extent), axis=1)):
+        windows = self.output_extent(image)
+        for d in (0, 1):
+            # The last window must start in the image; each that starts before the image must have
+            # its first tap at or after the image's first pixel still within the image.
+            last = (windows[d] - 1) * self.stride[d] - self.pad_before[d]
+            early = np.arange(-self.pad_before[d], min(last + 1, 0), self.stride[d])
+            first_inside = -(early // self.dilation[d])
+            position = early + first_inside * self.dilation[d]
+            if last >= image[d] or np.any(
+                (first_inside >= self.kernel[d]) | (position >= image[d])
+            ):
                 raise UserError(
                     f"a window of {self.kernel} taps lies wholly outside the {image} image"
                 )
+
+    def expect_gatherable(self, shape: tuple[int, ...]) -> None:
+        """What `patches` gathers from an NHWC image of this shape is of a size to compute with.
+
+        Raises:
+            UserError: it has more than `LARGEST_GATHER` elements.
+        """
+        batch, height, width, channels = shape
+        windows = self.output_extent((height, width))
+        elements = batch * channels * math.prod(windows) * math.prod(self.kernel)
+        if elements > LARGEST_GATHER:
+            raise UserError(
+                f"{windows} windows of {self.kernel} taps over {batch} images of {channels} "
+                f"channels read {elements} elements; supported: up to {LARGEST_GATHER}"
+            )
 
     def patches(self, image: Array, fill: int) -> Array:
         """Gather what every window covers.

@@ -6,7 +6,6 @@ Each operator of the file is converted by the module of `tflite_ops` that names 
 from __future__ import annotations
 
 import hashlib
-
 import re
 
 from midge.errors import UnsupportedError, UserError
@@ -48,8 +47,8 @@ def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
     if problems:
         supported = ", ".join(sorted(CONVERTERS))
         raise UnsupportedError(
-            f"{source}: {len(problems)} {'place needs' if len(problems) == 1 else 'places need'} what "
-            "Midge does not have:\n  "
+            f"{source}: {len(problems)} {'place needs' if len(problems) == 1 else 'places need'} "
+            "what Midge does not have:\n  "
             + "\n  ".join(problems)
             + f"\nsupported operators: {supported}"
         )
@@ -95,7 +94,10 @@ def c_identifier(source: str) -> str:
 
 
 _RESERVED = frozenset(
-    """auto break case char const continue default do double else enum extern float for goto if inline int
-    long main midge register restrict return short signed sizeof static struct switch typedef union unsigned
-    void volatile while""".split()
+    (
+        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else"),
+        *("enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "main", "midge"),
+        *("register", "restrict", "return", "short", "signed", "sizeof", "static", "struct"),
+        *("switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
+    )
 )

@@ -1,15 +1,16 @@
 """The flatbuffer of a .tflite file as plain data, with nothing in it trusted.
 
-Reading goes through the classes that the `tflite` package generated from TensorFlow's schema. They follow
-offsets without looking, so every failure of theirs is turned into "damaged file" here, and counts are held
-against the file's size before anything loops over them.
+Reading goes through the classes that the `tflite` package generated from TensorFlow's schema. They
+follow offsets without looking, so every failure of theirs is turned into "damaged file" here, and
+what they are asked to read is counted and held against the file's size: offsets may overlap, and a
+few kilobytes could otherwise be read over and over as gigabytes.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ from midge.graph import Array, DType, Quantization, Tensor
 FILE_IDENTIFIER = b"TFL3"
 LARGEST_FILE_BYTES = 1 << 28
 HIGHEST_RANK = 8
+READINGS = 4
+"""How often each byte of a file is read on average at most; converters let few vectors overlap."""
+FREE_READING_BYTES = 1 << 20
+"""What may be read from a small file beyond that."""
+
+READ_ERRORS = (
+    *(struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, KeyError),
+    MemoryError,
+)
+"""What the schema's classes raise on a damaged file."""
 
 _TYPES = {
     tflite.TensorType.FLOAT32: DType.FLOAT32,
@@ -45,6 +56,7 @@ class TfliteOp:
         inputs: Indices into the tensors; -1 where an optional one is left out.
         outputs: Indices into the tensors.
         table: The flatbuffer options, None where there are none.
+        table_type: The schema's number for the kind of options.
     """
 
     index: int
@@ -52,14 +64,34 @@ class TfliteOp:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     table: Any
+    table_type: int
 
-    def options(self, schema: Callable[[], Any]) -> Any:
-        """The options read by the schema's class; None where the file has none."""
-        if self.table is None:
+    def options(self, schema: type[Any]) -> Any:
+        """The options read by the schema's class; None where the file has none of this kind."""
+        if self.table is None or self.table_type != getattr(tflite.BuiltinOptions, schema.__name__):
             return None
         reader = schema()
         reader.Init(self.table.Bytes, self.table.Pos)
-        return reader
+        return _Guarded(reader)
+
+
+class _Guarded:
+    """A schema class's reader, whose failures become UserError: fields are read when asked for."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def __getattr__(self, field: str) -> Callable[..., Any]:
+        accessor = getattr(self._reader, field)
+
+        def read(*arguments: int) -> Any:
+            try:
+                return accessor(*arguments)
+            except READ_ERRORS as error:
+                kind = type(self._reader).__name__
+                raise UserError(f"its {kind} do not parse ({error})") from None
+
+        return read
 
 
 @dataclass(frozen=True)
@@ -93,23 +125,16 @@ def read_tflite(data: bytes, source: str) -> TfliteModel:
         raise UserError(f"{source}: {len(data)} bytes; files up to {LARGEST_FILE_BYTES} are read")
     if len(data) < 8 or data[4:8] != FILE_IDENTIFIER:
         raise UserError(
-            f"{source}: is not a .tflite file: bytes 4 to 8 are {data[4:8]!r}, expected {FILE_IDENTIFIER!r}"
+            f"{source}: is not a .tflite file: bytes 4 to 8 are {data[4:8]!r}, "
+            f"expected {FILE_IDENTIFIER!r}"
         )
     try:
         return _Reader(data, source).model()
-    except (
-        struct.error,
-        IndexError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        KeyError,
-        MemoryError,
-    ) as error:
+    except READ_ERRORS as error:
         detail = str(error) or type(error).__name__
         raise UserError(
-            f"{source}: is damaged: its flatbuffer does not parse ({detail}). Export the model again"
+            f"{source}: is damaged: its flatbuffer does not parse ({detail}). "
+            "Export the model again"
         ) from None
 
 
@@ -121,45 +146,60 @@ class _Reader:
         self.source = source
         self.root: Any = tflite.Model.GetRootAsModel(data, 0)
         self.names: set[str] = set()
+        self.unread_bytes = READINGS * len(data) + FREE_READING_BYTES
 
     def model(self) -> TfliteModel:
         if self.root.Version() != 3:
             raise UserError(
                 f"{self.source}: schema version {self.root.Version()}; version 3 is read"
             )
-        if self._count(self.root.SubgraphsLength()) < 1:
+        if self._count(self.root.SubgraphsLength(), 4) < 1:
             raise UserError(f"{self.source}: holds no subgraph")
         graph = self.root.Subgraphs(0)
         tensors = [
-            self._tensor(graph.Tensors(i), i) for i in range(self._count(graph.TensorsLength()))
+            self._tensor(graph.Tensors(i), i) for i in range(self._count(graph.TensorsLength(), 4))
         ]
-        ops = [self._op(graph.Operators(i), i) for i in range(self._count(graph.OperatorsLength()))]
+        ops = [
+            self._op(graph.Operators(i), i) for i in range(self._count(graph.OperatorsLength(), 4))
+        ]
         model = TfliteModel(
             tuple(tensors),
             tuple(ops),
             self._indices(graph.InputsAsNumpy()),
             self._indices(graph.OutputsAsNumpy()),
         )
-        used = [*model.inputs, *model.outputs, *(i for op in ops for i in op.inputs + op.outputs)]
-        if used and not -1 <= min(used) <= max(used) < len(tensors):
+        used = [*model.inputs, *model.outputs]
+        for op in ops:
+            # An input of an operator may be left out, which -1 says.
+            used += [*op.outputs, *(i for i in op.inputs if i != -1)]
+        if used and not 0 <= min(used) <= max(used) < len(tensors):
             raise ValueError(f"a tensor index is outside 0 to {len(tensors) - 1}")
         return model
 
-    def _count(self, length: int) -> int:
-        """A vector's length; each entry takes at least one byte of the file."""
-        if not 0 <= length <= len(self.data):
-            raise ValueError(f"a vector of {length} entries in {len(self.data)} bytes")
+    def _count(self, length: int, entry_bytes: int) -> int:
+        """A vector's length, once it is known to lie in the file and not to be read too often."""
+        size_bytes = length * entry_bytes
+        if not 0 <= size_bytes <= len(self.data):
+            raise ValueError(f"a vector of {size_bytes} bytes in a file of {len(self.data)}")
+        self.unread_bytes -= size_bytes
+        if self.unread_bytes < 0:
+            raise ValueError("too many of its parts overlap")
         return length
 
-    @staticmethod
-    def _indices(vector: Any) -> tuple[int, ...]:
+    def _numbers(self, vector: Any) -> Array:
         # The schema's classes give the number 0 for a vector that is not there.
-        return () if isinstance(vector, int) else tuple(int(v) for v in vector)
+        numbers = np.empty(0, np.int32) if isinstance(vector, int) else np.asarray(vector)
+        self._count(numbers.size, numbers.itemsize)
+        return numbers
+
+    def _indices(self, vector: Any) -> tuple[int, ...]:
+        return tuple(self._numbers(vector).tolist())
 
     def _tensor(self, tensor: Any, index: int) -> Tensor | str:
         raw_name = tensor.Name() or b""
+        self._count(len(raw_name), 1)
         name = raw_name.decode("utf-8", "replace") or f"tensor_{index}"
-        if name in self.names:
+        while name in self.names:
             name = f"{name}#{index}"
         self.names.add(name)
         dtype = _TYPES.get(tensor.Type())
@@ -169,13 +209,11 @@ class _Reader:
             return f"{name} is a variable"
         if tensor.Sparsity() is not None:
             return f"{name} is sparse"
-        shape = self._indices(tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
+        shape = self._indices(tensor.ShapeAsNumpy())
         if len(shape) > HIGHEST_RANK:
             raise ValueError(f"{name} has {len(shape)} dimensions")
         result = Tensor(name, shape, dtype, self._quantization(tensor.Quantization()))
-        return Tensor(
-            name, shape, dtype, result.quantization, self._constant(result, tensor.Buffer())
-        )
+        return replace(result, data=self._constant(result, tensor.Buffer()))
 
     def _quantization(self, quantization: Any) -> Quantization | None:
         if (
@@ -184,20 +222,20 @@ class _Reader:
             or not quantization.ZeroPointLength()
         ):
             return None
-        scale = np.array(quantization.ScaleAsNumpy(), np.float32)
-        zero_point = np.array(quantization.ZeroPointAsNumpy(), np.int64)
+        scale = self._numbers(quantization.ScaleAsNumpy()).astype(np.float32)
+        zero_point = self._numbers(quantization.ZeroPointAsNumpy()).astype(np.int64)
         if zero_point.size == 1:
             zero_point = np.repeat(zero_point, scale.size)
         axis = int(quantization.QuantizedDimension()) if scale.size > 1 else None
         return Quantization(scale, zero_point, axis)
 
     def _constant(self, tensor: Tensor, buffer_index: int) -> Array | None:
-        if not 0 <= buffer_index < self._count(self.root.BuffersLength()):
+        if not 0 <= buffer_index < self.root.BuffersLength():
             raise ValueError(f"{tensor.name} names buffer {buffer_index}, which is not there")
         buffer = self.root.Buffers(buffer_index)
-        if buffer is None or not self._count(buffer.DataLength()):
+        if buffer is None or not buffer.DataLength():
             return None
-        content = np.asarray(buffer.DataAsNumpy(), np.uint8).tobytes()
+        content = self._numbers(buffer.DataAsNumpy()).tobytes()
         if len(content) != tensor.size_bytes:
             raise ValueError(
                 f"{tensor.name} has {len(content)} bytes; its shape takes {tensor.size_bytes}"
@@ -205,18 +243,21 @@ class _Reader:
         return np.frombuffer(content, tensor.dtype.numpy).reshape(tensor.shape)
 
     def _op(self, op: Any, index: int) -> TfliteOp:
-        if not 0 <= op.OpcodeIndex() < self._count(self.root.OperatorCodesLength()):
+        if not 0 <= op.OpcodeIndex() < self.root.OperatorCodesLength():
             raise ValueError(f"operator {index} names code {op.OpcodeIndex()}, which is not there")
         code = self.root.OperatorCodes(op.OpcodeIndex())
         # Codes over 126 stand in the newer field alone; older writers fill the older field alone.
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         builtin = _BUILTIN_NAMES.get(number, f"builtin {number}")
         if builtin == "CUSTOM":
-            builtin = f"CUSTOM:{(code.CustomCode() or b'').decode('utf-8', 'replace')}"
+            custom = code.CustomCode() or b""
+            self._count(len(custom), 1)
+            builtin = f"CUSTOM:{custom.decode('utf-8', 'replace')}"
         return TfliteOp(
             index,
             builtin,
             self._indices(op.InputsAsNumpy()),
             self._indices(op.OutputsAsNumpy()),
             op.BuiltinOptions(),
+            op.BuiltinOptionsType(),
         )

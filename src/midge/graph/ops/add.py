@@ -24,7 +24,9 @@ LEFT_SHIFT = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Add(Attributes):
-    """``y = clamp(rescale_y(rescale_a((a - a_zero) << 20) + rescale_b((b - b_zero) << 20)) + y_zero)``.
+    """``y = clamp(rescale_y(rescale_a(da << 20) + rescale_b(db << 20)) + y_zero)``.
+
+    ``da = a - a_zero`` and ``db = b - b_zero``.
 
     Inputs:
         a, b: int8, per tensor, of shapes that broadcast as NumPy's do; either may be a constant.
@@ -32,7 +34,8 @@ class Add(Attributes):
     Output:
         int8 of the broadcast shape.
 
-    Source: TFLM `kernels/internal/reference/integer_ops/add.h`; factors from `micro/kernels/add_common.cc`.
+    Sources: TFLM `kernels/internal/reference/integer_ops/add.h`; factors from
+    `micro/kernels/add_common.cc`.
     """
 
     kind = "add"
@@ -48,7 +51,8 @@ class Add(Attributes):
             return (TensorType(np.broadcast_shapes(a.shape, b.shape), DType.INT8),)
         except ValueError:
             raise UserError(
-                f"shapes {list(a.shape)} of {a.name} and {list(b.shape)} of {b.name} do not broadcast"
+                f"shapes {list(a.shape)} of {a.name} and {list(b.shape)} of {b.name} "
+                "do not broadcast"
             ) from None
 
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
@@ -59,8 +63,10 @@ class Add(Attributes):
             expect_per_tensor(value)
         if max(a.scale, b.scale) / outputs[0].scale >= 2.0 ** (LEFT_SHIFT - 1):
             raise UserError(
-                f"scales {a.scale:g} and {b.scale:g} are over 2**19 times the output's {outputs[0].scale:g}"
+                f"scales {a.scale:g} and {b.scale:g} are not under 2**19 times the output's "
+                f"{outputs[0].scale:g}"
             )
+        activation_range(outputs[0], self.activation)
 
     def factors(self, a: Tensor, b: Tensor, y: Tensor) -> tuple[Requantization, ...]:
         """The factors of a, of b (both to twice the larger scale), and of their sum."""

@@ -55,11 +55,13 @@ class AveragePool2D(Attributes):
         x = tensor(inputs[0])
         expect_same_quantization(x, outputs[0])
         self.window().expect_touching((x.shape[1], x.shape[2]))
+        self.window().expect_gatherable(x.shape)
+        activation_range(outputs[0], self.activation)
 
     def evaluate(
         self,
         values: Sequence[Array | None],
-        inputs: Sequence[Tensor | None],
+        inputs: Sequence[Tensor | None],  # noqa: ARG002 - the interface has it
         outputs: Sequence[Tensor],
     ) -> tuple[Array, ...]:
         """Sums of stored integers; half of the count is added away from zero, then truncated."""

@@ -60,7 +60,8 @@ class Conv2D(Attributes):
         outputs, _, _, per_group = w.shape
         if channels % per_group or outputs % (channels // per_group):
             raise UserError(
-                f"{w.name} of shape {list(w.shape)} does not divide {channels} input channels into groups"
+                f"{w.name} of shape {list(w.shape)} does not divide {channels} input channels "
+                "into groups"
             )
         return (
             TensorType(
@@ -71,7 +72,8 @@ class Conv2D(Attributes):
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
         """Quantisation is present and no accumulator can leave int32."""
         x, w, b = take(inputs, 2, 1)
-        accumulate.check_weighted(tensor(x), tensor(w), b, outputs[0], channel_axis=0)
+        self.window(tensor(w)).expect_gatherable(tensor(x).shape)
+        accumulate.check_weighted(self, tensor(x), tensor(w), b, outputs[0], channel_axis=0)
 
     def evaluate(
         self,

@@ -17,7 +17,7 @@ from midge.graph.window import Pair, Window
 
 @dataclass(frozen=True, kw_only=True)
 class DepthwiseConv2D(Attributes):
-    """``y[n,i,j,c*m+k] = clamp(rescale(sum_{h,w} (x[..,c] - x_zero) * w[0,h,w,c*m+k] + b[c*m+k]))``.
+    """``y[n,i,j,o] = clamp(rescale(sum_{h,w} (x[..,o // m] - x_zero) * w[0,h,w,o] + b[o]))``.
 
     Inputs:
         x: int8 [n, h, w, c], per tensor.
@@ -59,7 +59,8 @@ class DepthwiseConv2D(Attributes):
         batch, height, width, channels = x.shape
         if w.shape[0] != 1 or w.shape[3] % channels:
             raise UserError(
-                f"{w.name} has shape {list(w.shape)}; expected [1, h, w, m * {channels}] for {channels} channels"
+                f"{w.name} has shape {list(w.shape)}; expected [1, h, w, m * {channels}] "
+                f"for {channels} channels"
             )
         return (
             TensorType(
@@ -70,7 +71,8 @@ class DepthwiseConv2D(Attributes):
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
         """Quantisation is present and no accumulator can leave int32."""
         x, w, b = take(inputs, 2, 1)
-        accumulate.check_weighted(tensor(x), tensor(w), b, outputs[0], channel_axis=3)
+        self.window(tensor(w)).expect_gatherable(tensor(x).shape)
+        accumulate.check_weighted(self, tensor(x), tensor(w), b, outputs[0], channel_axis=3)
 
     def evaluate(
         self,

@@ -40,13 +40,15 @@ class FullyConnected(Attributes):
     def factors(self, x: Tensor, w: Tensor, y: Tensor) -> Requantization:
         """One factor, or one an output.
 
-        With one weight scale the product of the scales is rounded to float32 before the division, unlike
-        in convolutions (TFLM `kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler).
+        With one weight scale the product of the scales is rounded to float32 before the division,
+        unlike in convolutions (TFLM `kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler).
         """
         scales = expect_quantized(w).scale
         if scales.size > 1:
             return accumulate.convolution_factors(x, w, y, self.rounding)
-        product = np.float32(x.scale) * scales
+        # A product beyond float32 becomes infinite, which `requantization` refuses.
+        with np.errstate(over="ignore"):
+            product = np.float32(x.scale) * scales
         return requantization(product.astype(np.float64) / np.float64(y.scale), self.rounding)
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
@@ -71,7 +73,7 @@ class FullyConnected(Attributes):
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
         """Quantisation is present and no accumulator can leave int32."""
         x, w, b = take(inputs, 2, 1)
-        accumulate.check_weighted(tensor(x), tensor(w), b, outputs[0], channel_axis=0)
+        accumulate.check_weighted(self, tensor(x), tensor(w), b, outputs[0], channel_axis=0)
 
     def evaluate(
         self,

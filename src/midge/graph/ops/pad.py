@@ -14,7 +14,7 @@ from midge.graph.types import Array, Attributes, DType, Tensor, TensorType
 
 @dataclass(frozen=True, kw_only=True)
 class Pad(Attributes):
-    """``y`` is x with `before[d]` and `after[d]` elements of the output's zero point along dimension d.
+    """``y`` is x in a border of `before[d]` and `after[d]` zero points along each dimension d.
 
     Input:
         x: int8 of rank 1 to 6, per tensor; the output has the same scale and zero point.
@@ -47,7 +47,7 @@ class Pad(Attributes):
     def evaluate(
         self,
         values: Sequence[Array | None],
-        inputs: Sequence[Tensor | None],
+        inputs: Sequence[Tensor | None],  # noqa: ARG002 - the interface has it
         outputs: Sequence[Tensor],
     ) -> tuple[Array, ...]:
         """The border holds the zero point."""

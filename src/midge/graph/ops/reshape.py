@@ -43,8 +43,8 @@ class Reshape(Attributes):
     def evaluate(
         self,
         values: Sequence[Array | None],
-        inputs: Sequence[Tensor | None],
-        outputs: Sequence[Tensor],
+        inputs: Sequence[Tensor | None],  # noqa: ARG002 - the interface has it
+        outputs: Sequence[Tensor],  # noqa: ARG002 - the interface has it
     ) -> tuple[Array, ...]:
         """The elements, unmoved."""
         return (np.asarray(values[0]).reshape(self.shape),)

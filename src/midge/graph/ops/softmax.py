@@ -52,19 +52,22 @@ class Softmax(Attributes):
         return (TensorType(x.shape, DType.INT8),)
 
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
-        """The output's quantisation is the one that int8 probabilities have; the input's scale is usable."""
+        """The output's quantisation is that of int8 probabilities; the input's scale is usable."""
         x, y = tensor(inputs[0]), outputs[0]
         expect_per_tensor(x)
         expect_per_tensor(y)
         if (y.scale, y.zero_point) != (1 / 256, -128):
             raise UserError(
-                f"{y.name} has scale {y.scale:g} and zero point {y.zero_point}; expected 1/256 and -128"
+                f"{y.name} has scale {y.scale:g} and zero point {y.zero_point}; "
+                "expected 1/256 and -128"
             )
         if x.shape[-1] > LONGEST_ROW:
             raise UserError(f"{x.name} has rows of {x.shape[-1]}; supported: up to {LONGEST_ROW}")
         if self.rounding is not Rounding.TFLITE_DOUBLE:
             raise UserError(f"rounding {self.rounding.value}; supported here: tflite_double")
-        if not 1.0 < self._real_multiplier(x):
+        if not abs(self.beta) <= float(np.finfo(np.float32).max):
+            raise UserError(f"beta {self.beta:g} is not a finite float32")
+        if not self._real_multiplier(x) > 1.0:
             raise UserError(f"beta {self.beta:g} times scale {x.scale:g} is not over 2**-26")
 
     def _real_multiplier(self, x: Tensor) -> float:
@@ -81,7 +84,7 @@ class Softmax(Attributes):
         self,
         values: Sequence[Array | None],
         inputs: Sequence[Tensor | None],
-        outputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],  # noqa: ARG002 - the interface has it
     ) -> tuple[Array, ...]:
         """Row by row: exponentials, their sum, its reciprocal, products."""
         multiplier, shift, least = self.parameters(tensor(inputs[0]))

@@ -1,5 +1,6 @@
-"""One module for each .tflite operator: `BUILTIN` names it, `convert` gives its attributes and inputs.
+"""One module for each .tflite operator: `BUILTIN` names it, `convert` reads it.
 
+`convert` gives the operator's attributes and those of its inputs that the graph keeps.
 Every module of this package is imported here, so that a new operator is one new file.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,11 +59,15 @@ class Operands:
             raise UserError(f"has {len(self.outputs)} outputs; expected 1")
         return self.outputs[0]
 
-    def options(self, schema: Callable[[], Any]) -> Any:
-        """The options table; one with the schema's defaults where the file has none."""
+    def options(self, schema: type[Any]) -> Any:
+        """The options table, read by a class of the schema.
+
+        Raises:
+            UserError: the file has none, or one of another kind; TFLM would compute with zeros.
+        """
         options = self._record.options(schema)
         if options is None:
-            raise UserError("has no options table")
+            raise UserError(f"has no {schema.__name__}")
         return options
 
     def constant(self, index: int) -> npt.NDArray[np.int64]:
@@ -94,7 +97,7 @@ def activation(code: int) -> Activation:
 def padding(
     code: int, image: Pair, kernel: Pair, stride: Pair, dilation: Pair
 ) -> tuple[Pair, Pair]:
-    """SAME or VALID as explicit padding: (rows above, columns left), (rows below, columns right)."""
+    """SAME or VALID as explicit padding: (above, left), (below, right)."""
     if min(*kernel, *stride, *dilation) < 1:
         raise UserError(
             f"kernel {kernel}, stride {stride} and dilation {dilation} must be at least 1"

@@ -1,0 +1,20 @@
+"""Graph and plan -> C. The kernel table is `KERNELS`."""
+
+from midge.c_emitter.choose import Choice, Measure, choose_kernels
+from midge.c_emitter.emitter import Emitted, emit_c
+from midge.c_emitter.kernel import Kernel, Layer, layers_of
+from midge.c_emitter.kernels import KERNELS
+from midge.c_emitter.problem import planning_problem
+
+__all__ = [
+    "KERNELS",
+    "Choice",
+    "Emitted",
+    "Kernel",
+    "Layer",
+    "Measure",
+    "choose_kernels",
+    "emit_c",
+    "layers_of",
+    "planning_problem",
+]

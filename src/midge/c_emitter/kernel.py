@@ -1,0 +1,144 @@
+"""What a kernel is to the compiler: where it applies, what it needs, how it is called.
+
+A kernel's body is a C file of `device/kernels`; the classes of `midge.c_emitter.kernels` say the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from midge.graph import Graph, Op, Tensor
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An operator with its tensors at hand, and its place in the graph.
+
+    Attributes:
+        index: Position in the graph's order.
+        op: The operator.
+        inputs: Its input tensors, None where an optional one is left out.
+        outputs: Its output tensors.
+    """
+
+    index: int
+    op: Op
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+
+    def input(self, index: int) -> Tensor:
+        """A required input."""
+        tensor = self.inputs[index]
+        if tensor is None:
+            raise ValueError(f"{self.op.name}: input {index} is left out; verify the graph first")
+        return tensor
+
+    @property
+    def output(self) -> Tensor:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def symbol(self) -> str:
+        """Suffix of the layer's function and constants in the emitted C."""
+        return f"{self.index:02d}_{self.op.kind}"
+
+
+def layers_of(graph: Graph) -> tuple[Layer, ...]:
+    """Every operator of a graph as a layer."""
+    return tuple(
+        Layer(i, op, graph.op_inputs(op), graph.op_outputs(op)) for i, op in enumerate(graph.ops)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array of the emitted C, in flash.
+
+    Attributes:
+        suffix: Its name behind the layer's, such as ``weights``.
+        values: One-dimensional; its dtype gives the C type.
+        alignment: Of its first byte.
+    """
+
+    suffix: str
+    values: npt.NDArray[np.integer]
+    alignment: int = 4
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a layer's function calls its kernel.
+
+    Attributes:
+        arguments: C expressions, without the parameters.
+        struct: The kernel's parameter struct.
+        fields: Its fields: numbers, C expressions, or nested mappings and sequences of these.
+        constants: Arrays that the arguments name through `Places.constant`.
+    """
+
+    arguments: tuple[str, ...]
+    struct: str
+    fields: Mapping[str, object]
+    constants: tuple[Constant, ...] = ()
+
+
+@dataclass(frozen=True)
+class Places:
+    """C expressions for where a layer's data stands.
+
+    Attributes:
+        inputs: One an input; "NULL" where it is left out or folded into the layer's own constants.
+        outputs: One an output.
+        scratch: The layer's scratch as ``uint8_t *``; "NULL" without.
+        constant: The name of the layer's constant with this suffix.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scratch: str
+    constant: Callable[[str], str]
+
+
+class Kernel:
+    """One way to compute one kind of operator.
+
+    Class attributes:
+        kind: The operator.
+        variant: Names the way among others for this operator: ``portable``, ``dsp``.
+        function: The C function.
+        source: Its file in `device/kernels`.
+        requires: Features that the core must have.
+    """
+
+    kind: ClassVar[str]
+    variant: ClassVar[str]
+    function: ClassVar[str]
+    source: ClassVar[str]
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+    def applies(self, layer: Layer) -> bool:
+        """True when the kernel computes this layer bit for bit; the layer has the kernel's kind."""
+        raise NotImplementedError
+
+    def scratch_bytes(self, layer: Layer) -> int:  # noqa: ARG002 - most kernels need none
+        """Arena bytes that the kernel needs while it runs, aligned to 8."""
+        return 0
+
+    def overlap(self, layer: Layer, index: int) -> int | None:  # noqa: ARG002 - None is always safe
+        """How far input `index` must stand behind the output for the two to share memory.
+
+        Returns:
+            The least safe ``offset(input) - offset(output)`` in bytes, which follows from the order in
+            which the kernel reads and writes; None where sharing is never safe.
+        """
+        return None
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """The call and its constants, every number bound."""
+        raise NotImplementedError

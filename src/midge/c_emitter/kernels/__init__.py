@@ -1,0 +1,20 @@
+"""The kernels, one operator a file; each file lists its ways from plain to fast in `KERNELS`.
+
+Every module of this package is imported here, so that kernels for a new operator are one new file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from midge.c_emitter.kernel import Kernel
+
+KERNELS: dict[str, tuple[Kernel, ...]] = {}
+"""Kernels by kind of operator, from plain to fast."""
+
+for _found in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
+    for _kernel in importlib.import_module(f"{__name__}.{_found.name}").KERNELS:
+        KERNELS[_kernel.kind] = (*KERNELS.get(_kernel.kind, ()), _kernel)
+
+__all__ = ["KERNELS"]

@@ -1,0 +1,90 @@
+"""Constants of weighted sums: folded biases, packed factors, interleaved weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from midge.c_emitter.kernel import Constant, Places
+from midge.graph import Rounding, Tensor
+from midge.graph.accumulate import accumulator_bounds
+from midge.graph.requantize import Requantization
+
+NARROW_SUM = 2**30
+"""Sums under this may be doubled, and rounded before they are corrected, within int32."""
+ROUNDINGS = {
+    Rounding.TFLITE_DOUBLE: "MIDGE_TFLITE_DOUBLE",
+    Rounding.SINGLE: "MIDGE_SINGLE",
+}
+"""Roundings that `device/kernels/requantize.h` has."""
+
+
+def folded_bias(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> npt.NDArray[np.int32]:
+    """``b - x_zero * sum(w)``: the kernel may then sum stored values; int32 [channels].
+
+    `midge.graph.accumulate.check_weighted` has proved that it, and every partial sum that starts from
+    it, fits.
+    """
+    weights = np.moveaxis(np.asarray(w.data).astype(np.int64), channel_axis, 0)
+    sums = weights.reshape(weights.shape[0], -1).sum(axis=1)
+    bias = np.zeros_like(sums) if b is None else np.asarray(b.data).astype(np.int64)
+    return (bias - x.zero_point * sums).astype(np.int32)
+
+
+def is_narrow(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> bool:
+    """True when no sum can reach 2**30."""
+    least, greatest = accumulator_bounds(x, w, b, channel_axis)
+    return bool(greatest.max() < NARROW_SUM and -least.min() < NARROW_SUM)
+
+
+def factor_fields(
+    factors: Requantization, narrow: bool, places: Places, name: str = "factors"
+) -> tuple[Mapping[str, object], tuple[Constant, ...]]:
+    """``struct midge_factors`` and its arrays, in the smallest form that holds them.
+
+    Packed words take 4 bytes a channel; they need multipliers that are not 0 and shifts that lie within
+    3 of each other. Split arrays take 5.
+    """
+    multiplier = factors.multiplier.astype(np.int64)
+    # Whatever is multiplied by 0 may be shifted as suits.
+    right = np.where(multiplier == 0, 1, -factors.shift.astype(np.int64))
+    if multiplier.size > 1 and (multiplier == multiplier[0]).all() and (right == right[0]).all():
+        multiplier, right = multiplier[:1], right[:1]
+    fields: dict[str, object] = {}
+    constants: tuple[Constant, ...]
+    if multiplier.size == 1:
+        fields = {"one_multiplier": int(multiplier[0]), "base_shift": int(right[0])}
+        constants = ()
+    elif (multiplier != 0).all() and right.max() - right.min() <= 3:
+        words = (multiplier - 2**30) | ((right - right.min()) << 30)
+        constants = (Constant(name, words.astype(np.uint32)),)
+        fields = {"packed": places.constant(name), "base_shift": int(right.min())}
+    else:
+        constants = (
+            Constant(f"{name}_multiplier", multiplier.astype(np.int32)),
+            Constant(f"{name}_shift", right.astype(np.int8), 1),
+        )
+        fields = {
+            "multiplier": places.constant(f"{name}_multiplier"),
+            "shift": places.constant(f"{name}_shift"),
+        }
+    fields["rounding"] = ROUNDINGS[factors.rounding]
+    fields["narrow"] = narrow and bool(right.min() >= 1 and right.max() <= 31)
+    return fields, constants
+
+
+def interleaved_pairs(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Rows [outputs, taps] as words of four taps, alternating between two outputs.
+
+    Taps are filled up to a multiple of 4 and outputs to a multiple of 2, with zeros.
+    """
+    outputs, taps = weights.shape
+    padded = np.pad(weights, ((0, outputs % 2), (0, -taps % 4)))
+    return padded.reshape(-1, 2, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3).reshape(-1)
+
+
+def padded_bias(bias: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """A bias for an even number of outputs."""
+    return np.pad(bias, (0, bias.size % 2))

@@ -1,0 +1,237 @@
+"""The order of the steps with the smallest peak of live memory.
+
+Liberis and Lane (*Neural networks on microcontrollers: saving memory at inference via operator
+reordering*, arXiv:1910.05110) and Ahn et al. (*Ordering Chaos*, SERENITY, arXiv:2003.02369) find
+it by dynamic programming over the sets of steps already run: what is alive depends on that set
+alone, not on the order within it. This module does the same, as a shortest path whose length is
+the largest slot on the way, so that only sets reachable below the best peak are ever visited, and
+with two additions:
+
+* The cost of a slot is its lower bound with overlaps (`bound`), not the plain sum.
+* A step that raises no peak and leaves no more alive than before is run at once. This is safe: take
+  the best continuation without that rule and pull the step to its front. In every slot that it now
+  precedes, its outputs are alive in addition, but the inputs that it freed are not, which are no
+  fewer bytes; no other step loses a dying input, because a step pulled forward can only make others
+  the last reader. So no slot grows.
+
+Beyond `MAX_STATES` sets a beam search takes over. All is deterministic. An order is only changed
+for a smaller peak, and then as little as the peak allows.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+from midge.memory_plan.network import Network
+
+MAX_STATES = 4_000
+BEAM_WIDTH = 16
+
+
+class _State(NamedTuple):
+    """Steps already run (a bit set), those that can run next, and the bytes alive between slots."""
+
+    done: int
+    ready: int
+    live: int
+
+
+def peak_bound(network: Network, order: tuple[int, ...]) -> int:
+    """Return the lower bound of the arena for one order: its largest slot, in bytes."""
+    search = _Search(network)
+    state = search.start()
+    peak = network.input_bytes
+    for step in order:
+        cost, live = search.cost(state, step)
+        peak = max(peak, cost)
+        state = search.advance(state, step, live)
+    return peak
+
+
+def best_order(network: Network) -> tuple[int, ...]:
+    """Return the order with the smallest peak, the file order if no other one is smaller."""
+    file_order = tuple(range(len(network.steps)))
+    search = _Search(network)
+    peak = peak_bound(network, file_order)
+    floor = search.floor()
+    if peak == floor:
+        return file_order
+    order = search.exact(floor, peak)
+    if order is None:
+        order = search.beam(floor, peak)
+    if not order:
+        return file_order
+    return search.towards_file_order(order, peak_bound(network, tuple(order)))
+
+
+def _bits(mask: int) -> list[int]:
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return found
+
+
+class _Search:
+    def __init__(self, network: Network) -> None:
+        count = len(network.steps)
+        self._network = network
+        self._all = (1 << count) - 1
+        self._born = [sum(network.sizes[s] for s in step.births) for step in network.steps]
+        self._scratch = [step.scratch_bytes for step in network.steps]
+        self._after = [step.after for step in network.steps]
+        self._followers = [
+            [v for v, other in enumerate(network.steps) if other.after >> u & 1]
+            for u in range(count)
+        ]
+        # A persistent storage waits for a step that never comes.
+        readers = [s.readers | s.persistent << count for s in network.storages]
+        self._touched = [
+            [(readers[s], network.sizes[s]) for s in step.reads + step.births]
+            for step in network.steps
+        ]
+
+    def start(self) -> _State:
+        """Return the state after slot 0: inputs that nobody reads are gone."""
+        network = self._network
+        live = sum(
+            s.padded_bytes
+            for i, s in enumerate(network.storages)
+            if s.producer < 0 and not network.dies(i, 0)
+        )
+        ready = sum(1 << u for u, after in enumerate(self._after) if not after)
+        return _State(0, ready, live)
+
+    def cost(self, state: _State, step: int) -> tuple[int, int]:
+        """Return the bound of the slot that runs `step`, and the bytes alive after it."""
+        live = state.live + self._born[step]
+        slot = live + self._scratch[step] - self._network.saving(step, state.done)
+        left = ~(state.done | 1 << step)
+        for readers, size in self._touched[step]:
+            if not readers & left:
+                live -= size
+        return slot, live
+
+    def advance(self, state: _State, step: int, live: int) -> _State:
+        done = state.done | 1 << step
+        ready = state.ready & ~(1 << step)
+        for follower in self._followers[step]:
+            if not self._after[follower] & ~done:
+                ready |= 1 << follower
+        return _State(done, ready, live)
+
+    def floor(self) -> int:
+        """Return a peak that no order can avoid: what each step needs by itself."""
+        network = self._network
+        kept_inputs = {i for i, s in enumerate(network.storages) if s.producer < 0 and s.persistent}
+        floor = network.input_bytes
+        for u, step in enumerate(network.steps):
+            alive = kept_inputs.union(step.reads, step.births)
+            total = sum(network.sizes[s] for s in alive) + step.scratch_bytes
+            floor = max(floor, total - network.saving(u, self._all))
+        return floor
+
+    def _settle(self, state: _State, peak: int) -> tuple[_State, list[int]]:
+        """Run every step that is safe to run at once; return the new state and those steps."""
+        settled: list[int] = []
+        progress = True
+        while progress:
+            progress = False
+            for step in _bits(state.ready):
+                cost, live = self.cost(state, step)
+                if cost <= peak and live <= state.live:
+                    state = self.advance(state, step, live)
+                    settled.append(step)
+                    progress = True
+                    break
+        return state, settled
+
+    def exact(self, floor: int, limit: int) -> list[int] | None:
+        """Return the best order below `limit`, [] if there is none, None if it is too much work."""
+        start, settled = self._settle(self.start(), floor)
+        parent: dict[int, tuple[int, list[int]]] = {start.done: (-1, settled)}
+        reached = {start.done: floor}
+        queue = [(floor, -start.done.bit_count(), start.live, start.done, start.ready)]
+        visited: set[int] = set()
+        while queue:
+            peak, _, live, done, ready = heapq.heappop(queue)
+            if done in visited:
+                continue
+            visited.add(done)
+            if done == self._all:
+                return self._trace(parent, done)
+            if len(reached) > MAX_STATES:
+                return None
+            state = _State(done, ready, live)
+            for step in _bits(ready):
+                cost, after = self.cost(state, step)
+                higher = max(peak, cost)
+                if higher >= limit:
+                    continue
+                following, settled = self._settle(self.advance(state, step, after), higher)
+                key = following.done
+                if key not in reached or higher < reached[key]:
+                    reached[key] = higher
+                    parent[key] = (done, [step, *settled])
+                    entry = (higher, -key.bit_count(), following.live, key, following.ready)
+                    heapq.heappush(queue, entry)
+        return []
+
+    @staticmethod
+    def _trace(parent: dict[int, tuple[int, list[int]]], done: int) -> list[int]:
+        order: list[int] = []
+        while done >= 0:
+            done, steps = parent[done]
+            order[:0] = steps
+        return order
+
+    def beam(self, floor: int, limit: int) -> list[int]:
+        """Return a good order with a peak below `limit` among `BEAM_WIDTH` at a time, or []."""
+        start, settled = self._settle(self.start(), floor)
+        frontier = {start.done: (floor, start, settled)}
+        while self._all not in frontier:
+            following: dict[int, tuple[int, _State, list[int]]] = {}
+            for peak, state, order in frontier.values():
+                for step in _bits(state.ready):
+                    cost, after = self.cost(state, step)
+                    higher = max(peak, cost)
+                    if higher >= limit:
+                        continue
+                    state2, settled = self._settle(self.advance(state, step, after), higher)
+                    known = following.get(state2.done)
+                    if known is None or higher < known[0]:
+                        following[state2.done] = (higher, state2, [*order, step, *settled])
+            if not following:
+                return []
+            # Sets of different sizes compete: the further one got, the better for the same peak.
+            best = sorted(
+                following.items(),
+                key=lambda item: (item[1][0], item[1][1].live, -item[0].bit_count(), item[0]),
+            )
+            frontier = dict(best[:BEAM_WIDTH])
+        return frontier[self._all][2]
+
+    def towards_file_order(self, order: list[int], peak: int) -> tuple[int, ...]:
+        """Swap neighbours back into file order wherever the peak and the data flow allow it."""
+        order = list(order)
+        swapped = True
+        while swapped:
+            swapped = False
+            state = self.start()
+            for k in range(len(order)):
+                if (
+                    k + 1 < len(order)
+                    and order[k + 1] < order[k]
+                    and state.ready >> order[k + 1] & 1
+                ):
+                    first, second = order[k + 1], order[k]
+                    cost1, live1 = self.cost(state, first)
+                    cost2, _ = self.cost(self.advance(state, first, live1), second)
+                    if max(cost1, cost2) <= peak:
+                        order[k], order[k + 1] = first, second
+                        swapped = True
+                _, live = self.cost(state, order[k])
+                state = self.advance(state, order[k], live)
+        return tuple(order)

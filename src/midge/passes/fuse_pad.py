@@ -1,0 +1,58 @@
+"""fuse_pad: a border around an image becomes the padding of the convolution that reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from midge.graph import Graph, Op
+from midge.graph.ops.conv_2d import Conv2D
+from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
+from midge.graph.ops.pad import Pad
+
+
+def fuse_pad(graph: Graph) -> Graph:
+    """Merge each pad of height and width into the one convolution that reads its output.
+
+    Exact: a convolution takes what lies outside its image as the zero point, which is what `pad` writes.
+    Pools do not count what lies outside, so pads before them stay.
+
+    Requires a verified graph; ensures that no convolution is the only reader of a pad of height and width.
+    """
+    readers = Counter(n for op in graph.ops for n in op.inputs)
+    readers.update(graph.outputs)
+    pads = {
+        op.outputs[0]: op for op in graph.ops if _pads_image(op) and readers[op.outputs[0]] == 1
+    }
+    ops = []
+    fused: set[str] = set()
+    for op in graph.ops:
+        pad = pads.get(op.inputs[0]) if op.inputs else None
+        if pad is None or not isinstance(op.attributes, Conv2D | DepthwiseConv2D):
+            ops.append(op)
+            continue
+        fused.add(pad.name)
+        ops.append(_merge(pad, op))
+    return graph.with_ops([op for op in ops if op.name not in fused]) if fused else graph
+
+
+def _pads_image(op: Op) -> bool:
+    """True for a pad of rank 4 that leaves batches and channels alone."""
+    pad = op.attributes
+    return (
+        isinstance(pad, Pad)
+        and len(pad.before) == 4
+        and (pad.before[0], pad.before[3], pad.after[0], pad.after[3]) == (0, 0, 0, 0)
+    )
+
+
+def _merge(pad_op: Op, op: Op) -> Op:
+    pad, window = pad_op.attributes, op.attributes
+    if not isinstance(pad, Pad) or not isinstance(window, Conv2D | DepthwiseConv2D):
+        raise TypeError(f"{pad_op.kind} and {op.kind} do not merge")
+    attributes = replace(
+        window,
+        pad_before=(window.pad_before[0] + pad.before[1], window.pad_before[1] + pad.before[2]),
+        pad_after=(window.pad_after[0] + pad.after[1], window.pad_after[1] + pad.after[2]),
+    )
+    return replace(op, attributes=attributes, inputs=(pad_op.inputs[0], *op.inputs[1:]))

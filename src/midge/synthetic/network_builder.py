@@ -1,0 +1,364 @@
+"""Builds quantised networks operator by operator, each output's scale taken from simulated values.
+
+Every tensor carries a few samples as real numbers. Each operator computes its output on them, chooses
+the output's scale and zero point from what came out, and rounds the samples to that grid, so that
+the next operator sees what a device would (to within its rounding). Without this, random int8
+networks saturate after two layers and test nothing but the clamps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midge.synthetic import float_simulation as simulate
+from midge.synthetic.model_description import (
+    AddOptions,
+    Conv2DOptions,
+    DepthwiseConv2DOptions,
+    FullyConnectedOptions,
+    ModelDescription,
+    Operator,
+    Options,
+    PadOptions,
+    Pool2DOptions,
+    Quantization,
+    ReshapeOptions,
+    SoftmaxOptions,
+    Tensor,
+)
+
+Reals = NDArray[np.float64]
+
+SOFTMAX_OUTPUT = Quantization((1 / 256,), (-128,))
+"""The one quantisation that TFLite allows an int8 SOFTMAX to produce."""
+
+MAX_ADD_SCALE_RATIO = 2.0**10
+"""Bound kept between an ADD's larger input scale and its output scale.
+
+TFLite Micro stops the process from 2**19 on (micro/kernels/add_common.cc).
+"""
+
+_ACCUMULATOR_LIMIT = 2.0**29
+"""A layer's largest possible real value, over its output scale, stays below this.
+
+Accumulators are shifted left by up to the multiplier's exponent plus one, in 32 bits: beyond 2**30
+the shift could overflow, which C leaves undefined and TFLite Micro does not check.
+"""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How an output's scale and zero point follow from the values that came out.
+
+    Attributes:
+        stretch: The scale over the one that just covers the values (and 0): below 1 the output
+            saturates at both ends, above 1 it uses few of the 256 codes.
+        one_sided: Put the zero point at the end, -128 or 127, that leaves all codes to the larger
+            of the two signs; the other sign saturates.
+    """
+
+    stretch: float = 1.0
+    one_sided: bool = False
+
+    def quantization(self, values: Reals) -> Quantization:
+        """Choose for `values`, of any shape, real numbers."""
+        low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+        if low == high:  # zero throughout: any scale will do
+            return Quantization((1.0,), (0,))
+        if self.one_sided:
+            low, high = (0.0, high) if high >= -low else (low, 0.0)
+        scale = float(np.float32((high - low) / 255 * self.stretch))
+        zero_point = int(np.clip(np.rint(-128 - low / ((high - low) / 255)), -128, 127))
+        return Quantization((scale,), (zero_point,))
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A layer's constants.
+
+    Attributes:
+        values: int8, in the operator's layout.
+        scales: One, or one per output channel.
+        bias: int32, one per output channel; None leaves the bias out.
+        absent_as_input: Without a bias, list the absent input as -1 instead of dropping it.
+    """
+
+    values: NDArray[np.int8]
+    scales: tuple[float, ...]
+    bias: NDArray[np.int32] | None = None
+    absent_as_input: bool = False
+
+
+class NetworkBuilder:
+    """Collects tensors and operators of one network; operators return their output's name.
+
+    Attributes:
+        rng: The source of the samples; callers may draw weights from it too.
+    """
+
+    def __init__(self, seed: int, samples: int = 3) -> None:
+        self.rng = np.random.default_rng(seed)
+        self._samples = samples
+        self._tensors: dict[str, Tensor] = {}
+        self._operators: list[Operator] = []
+        self._inputs: list[str] = []
+        self._values: dict[str, Reals] = {}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the network inputs added so far."""
+        return tuple(self._inputs)
+
+    @property
+    def operator_count(self) -> int:
+        """Number of operators added so far."""
+        return len(self._operators)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of the tensor `name`."""
+        return self._tensors[name].shape
+
+    def quantization(self, name: str) -> Quantization:
+        """Quantisation of the int8 tensor `name`."""
+        quantization = self._tensors[name].quantization
+        assert quantization is not None
+        return quantization
+
+    def values(self, name: str) -> Reals:
+        """Simulated real values of `name`, (samples, *shape)."""
+        return self._values[name]
+
+    def build(self, outputs: Sequence[str], comment: str = "") -> ModelDescription:
+        """Return the network with these outputs."""
+        return ModelDescription(
+            tensors=tuple(self._tensors.values()),
+            operators=tuple(self._operators),
+            inputs=tuple(self._inputs),
+            outputs=tuple(outputs),
+            comment=comment,
+        )
+
+    def input(self, shape: tuple[int, ...], quantization: Quantization) -> str:
+        """Add a network input; its samples are uniform over all 256 codes."""
+        name = f"input_{len(self._inputs)}"
+        self._inputs.append(name)
+        codes = self.rng.integers(-128, 128, (self._samples, *shape))
+        self._tensors[name] = Tensor(name, shape, "int8", quantization)
+        self._values[name] = _dequantize(codes, quantization)
+        return name
+
+    def constant(self, values: NDArray[np.int8], quantization: Quantization) -> str:
+        """Add a constant int8 operand."""
+        name = f"constant_{len(self._tensors)}"
+        self._add_constant(name, values, quantization)
+        real = _dequantize(values, quantization)
+        self._values[name] = np.broadcast_to(real, (self._samples, *values.shape))
+        return name
+
+    def conv_2d(
+        self,
+        x: str,
+        weights: Weights,
+        options: Conv2DOptions,
+        output: Calibration | Quantization = Calibration(),
+    ) -> str:
+        """Add a CONV_2D over an NHWC tensor; grouped when the weights' depth divides C."""
+        grouped = weights.values.shape[3] != self.shape(x)[3]
+        real = simulate.conv_2d(
+            self._images(x),
+            _per_channel(weights, 0),
+            options.stride,
+            options.dilation,
+            options.padding,
+        )
+        return self._layer("CONV_2D", 6 if grouped else 3, x, weights, 0, options, real, output)
+
+    def depthwise_conv_2d(
+        self,
+        x: str,
+        weights: Weights,
+        options: DepthwiseConv2DOptions,
+        output: Calibration | Quantization = Calibration(),
+    ) -> str:
+        """Add a DEPTHWISE_CONV_2D over an NHWC tensor."""
+        real = simulate.depthwise_conv_2d(
+            self._images(x),
+            _per_channel(weights, 3),
+            options.stride,
+            options.dilation,
+            options.padding,
+        )
+        return self._layer("DEPTHWISE_CONV_2D", 3, x, weights, 3, options, real, output)
+
+    def fully_connected(
+        self,
+        x: str,
+        weights: Weights,
+        options: FullyConnectedOptions = FullyConnectedOptions(),
+        output: Calibration | Quantization = Calibration(),
+    ) -> str:
+        """Add a FULLY_CONNECTED; `x` of any rank is read as rows of the weights' depth."""
+        depth = weights.values.shape[1]
+        rows = self._values[x].reshape(-1, depth)
+        real = rows @ _per_channel(weights, 0).T
+        if options.keep_num_dims:
+            real = real.reshape(self._samples, *self.shape(x)[:-1], -1)
+        else:
+            real = real.reshape(self._samples, -1, weights.values.shape[0])
+        has_two_inputs = weights.bias is None and not weights.absent_as_input
+        version = 6 if has_two_inputs else 5 if options.keep_num_dims else 4
+        return self._layer("FULLY_CONNECTED", version, x, weights, 0, options, real, output)
+
+    def pool_2d(self, op: str, x: str, options: Pool2DOptions) -> str:
+        """Add an AVERAGE_POOL_2D or MAX_POOL_2D; the quantisation passes through."""
+        pool = simulate.average_pool_2d if op == "AVERAGE_POOL_2D" else simulate.max_pool_2d
+        real = pool(self._images(x), options.filter, options.stride, options.padding)
+        real = simulate.activate(real, options.activation)
+        return self._operator(op, 2, (x,), options, self._as_samples(real), self.quantization(x))
+
+    def add(
+        self,
+        a: str,
+        b: str,
+        options: AddOptions = AddOptions(),
+        output: Calibration | Quantization = Calibration(),
+    ) -> str:
+        """Add an ADD with NumPy broadcasting."""
+        rank = max(len(self.shape(a)), len(self.shape(b)))
+        left, right = (
+            self._values[name].reshape(self._samples, *_padded(self.shape(name), rank))
+            for name in (a, b)
+        )
+        real = simulate.activate(left + right, options.activation)
+        quantization = _resolved(output, real)
+        larger = max(self.quantization(a).scale, self.quantization(b).scale)
+        quantization = _at_least(larger / MAX_ADD_SCALE_RATIO, quantization)
+        return self._operator("ADD", 2, (a, b), options, real, quantization)
+
+    def softmax(self, x: str, beta: float = 1.0) -> str:
+        """Add a SOFTMAX over the last axis."""
+        real = simulate.softmax(self._values[x], beta)
+        return self._operator("SOFTMAX", 2, (x,), SoftmaxOptions(beta), real, SOFTMAX_OUTPUT)
+
+    def reshape(self, x: str, shape: tuple[int, ...], written_shape: Sequence[int] | None) -> str:
+        """Add a RESHAPE to `shape`.
+
+        Args:
+            x: The tensor to reshape.
+            shape: The resulting shape.
+            written_shape: The shape operand's contents, which may hold one -1; None leaves the
+                operand out and writes the shape as an attribute.
+        """
+        real = self._values[x].reshape(self._samples, *shape)
+        if written_shape is None:
+            options = ReshapeOptions(shape)
+            return self._operator("RESHAPE", 1, (x,), options, real, self.quantization(x))
+        operand = f"shape_{len(self._tensors)}"
+        self._add_constant(operand, np.array(written_shape, np.int32), None)
+        inputs = (x, operand)
+        return self._operator("RESHAPE", 1, inputs, ReshapeOptions(), real, self.quantization(x))
+
+    def pad(self, x: str, paddings: Sequence[tuple[int, int]]) -> str:
+        """Add a PAD with (before, after) per axis; the quantisation passes through."""
+        operand = f"paddings_{len(self._tensors)}"
+        self._add_constant(operand, np.array(paddings, np.int32), None)
+        real = np.pad(self._values[x], [(0, 0), *paddings])
+        version = 4 if len(paddings) > 4 else 2
+        inputs = (x, operand)
+        return self._operator("PAD", version, inputs, PadOptions(), real, self.quantization(x))
+
+    def _layer(
+        self,
+        op: str,
+        version: int,
+        x: str,
+        weights: Weights,
+        channel_axis: int,
+        options: Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions,
+        products: Reals,
+        output: Calibration | Quantization,
+    ) -> str:
+        """Add bias and activation to the products, and the operator with its constants."""
+        name = f"{op.lower()}_{len(self._operators)}"
+        scales = tuple(float(scale) for scale in np.float32(weights.scales))
+        zeros = (0,) * len(scales)
+        per_channel = channel_axis if len(scales) > 1 else 0
+        quantization = Quantization(scales, zeros, per_channel)
+        self._add_constant(f"{name}/weights", weights.values, quantization)
+        inputs: tuple[str | None, ...] = (x, f"{name}/weights")
+        accumulator_scales = tuple(self.quantization(x).scale * scale for scale in scales)
+        other_axes = tuple(axis for axis in range(weights.values.ndim) if axis != channel_axis)
+        largest = 255 * np.abs(weights.values.astype(np.int64)).sum(axis=other_axes)
+        if weights.bias is not None:
+            largest = largest + np.abs(weights.bias.astype(np.int64))
+            bias_quantization = Quantization(accumulator_scales, zeros)
+            self._add_constant(f"{name}/bias", weights.bias, bias_quantization)
+            products = products + weights.bias * np.array(accumulator_scales)
+            inputs += (f"{name}/bias",)
+        elif weights.absent_as_input:
+            inputs += (None,)
+        if not isinstance(options, FullyConnectedOptions):
+            products = self._as_samples(products)
+        real = simulate.activate(products, options.activation)
+        floor = float((largest * np.array(accumulator_scales)).max()) / _ACCUMULATOR_LIMIT
+        chosen = _at_least(floor, _resolved(output, real))
+        return self._operator(op, version, inputs, options, real, chosen)
+
+    def _operator(
+        self,
+        op: str,
+        version: int,
+        inputs: tuple[str | None, ...],
+        options: Options,
+        real: Reals,
+        quantization: Quantization,
+    ) -> str:
+        name = f"{op.lower()}_{len(self._operators)}"
+        self._operators.append(Operator(op, inputs, (name,), options, version))
+        self._tensors[name] = Tensor(name, real.shape[1:], "int8", quantization)
+        codes = np.rint(real / quantization.scale) + quantization.zero_point
+        self._values[name] = _dequantize(np.clip(codes, -128, 127), quantization)
+        return name
+
+    def _add_constant(
+        self, name: str, values: NDArray[Any], quantization: Quantization | None
+    ) -> None:
+        tensor = Tensor(name, values.shape, values.dtype.name, quantization, values)
+        self._tensors[name] = tensor
+
+    def _images(self, x: str) -> Reals:
+        return self._values[x].reshape(-1, *self.shape(x)[1:])
+
+    def _as_samples(self, images: Reals) -> Reals:
+        return images.reshape(self._samples, -1, *images.shape[1:])
+
+
+def _dequantize(codes: NDArray[Any], quantization: Quantization) -> Reals:
+    real: Reals = (codes.astype(np.float64) - quantization.zero_point) * quantization.scale
+    return real
+
+
+def _per_channel(weights: Weights, axis: int) -> Reals:
+    shape = [1] * weights.values.ndim
+    shape[axis] = -1
+    real: Reals = weights.values * np.array(weights.scales, np.float64).reshape(shape)
+    return real
+
+
+def _padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (1,) * (rank - len(shape)) + shape
+
+
+def _resolved(output: Calibration | Quantization, real: Reals) -> Quantization:
+    return output if isinstance(output, Quantization) else output.quantization(real)
+
+
+def _at_least(floor: float, quantization: Quantization) -> Quantization:
+    if quantization.scale >= floor:
+        return quantization
+    return Quantization((floor,), quantization.zero_points)

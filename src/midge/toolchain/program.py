@@ -1,0 +1,252 @@
+"""A linked program: what to load where, and what each part of it weighs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from midge.errors import InternalError, ToolError
+from midge.toolchain.targets import MemoryMap
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or object of the program.
+
+    Attributes:
+        name: As in the symbol table; local (``static``) ones are included.
+        address: First byte; the Thumb bit is removed.
+        size: Bytes; 0 when the assembler did not say.
+        kind: ``function`` or ``object``.
+        section: Output section that holds it, e.g. ``.model.text``.
+    """
+
+    name: str
+    address: int
+    size: int
+    kind: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes of the program with the address they run at and the flash address they rest at."""
+
+    address: int
+    load_address: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class ModelInterface:
+    """What a harness must know to call a model.
+
+    Attributes:
+        name: The C identifier that prefixes the model's functions, e.g. ``kws``.
+        input_bytes: Size of each input tensor.
+        output_bytes: Size of each output tensor.
+        layers: Names of the ``static`` functions that ``<name>_run`` calls, in call order.
+    """
+
+    name: str
+    input_bytes: tuple[int, ...]
+    output_bytes: tuple[int, ...]
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model linked with the harness for one core.
+
+    Attributes:
+        elf: The whole ELF file.
+        core: Name of the core it was built for.
+        compiler: The compiler's version.
+        interface: How the model is called.
+        memory: Where flash and RAM lie.
+        symbols: Every function and object, by address.
+        segments: What to load.
+        code_bytes: Flash for the model's instructions and every library routine they need.
+        weights_bytes: Flash for the model's constants.
+        static_bytes: RAM for the model's own variables (not arena or state); 0 as emitted.
+        arena_bytes: Size of the arena.
+        state_bytes: Size of the state; 0 when the model has none.
+        layer_code_bytes: Bytes of code of each of the interface's layers.
+        library_functions: Names of the routines that the compiler added (memcpy, soft floats).
+    """
+
+    elf: bytes
+    core: str
+    compiler: str
+    interface: ModelInterface
+    memory: MemoryMap
+    symbols: tuple[Symbol, ...]
+    segments: tuple[Segment, ...]
+    code_bytes: int
+    weights_bytes: int
+    static_bytes: int
+    arena_bytes: int
+    state_bytes: int
+    layer_code_bytes: Mapping[str, int]
+    library_functions: tuple[str, ...]
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash that the model occupies: code and weights, and the initial values of static data."""
+        return self.code_bytes + self.weights_bytes
+
+    def symbol(self, name: str) -> Symbol:
+        """Return the symbol called ``name``.
+
+        Raises:
+            InternalError: The linked program has no such symbol.
+        """
+        for symbol in self.symbols:
+            if symbol.name == name:
+                return symbol
+        raise InternalError(
+            f"{self.interface.name} on {self.core}: symbol {name!r} is not in the linked program; "
+            "the emitter and the harness disagree about names"
+        )
+
+    def function_parts(self, name: str) -> tuple[Symbol, ...]:
+        """Return the function ``name`` and the clones that a compiler splits off it.
+
+        GCC names such parts ``name.constprop.0``, ``name.isra.0``, ``name.part.0``, ``name.cold``.
+        """
+        return tuple(
+            symbol
+            for symbol in self.symbols
+            if symbol.kind == "function"
+            and (symbol.name == name or symbol.name.startswith(name + "."))
+        )
+
+    def function_at(self, address: int) -> Symbol | None:
+        """Return the function whose bytes hold ``address``, or None."""
+        for symbol in self.symbols:
+            if symbol.kind == "function" and (
+                symbol.address <= address < symbol.address + max(symbol.size, 1)
+            ):
+                return symbol
+        return None
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return ``size`` bytes of the program's image at ``address``.
+
+        Raises:
+            InternalError: The image has no such bytes.
+        """
+        for segment in self.segments:
+            for start in {segment.address, segment.load_address}:
+                if start <= address and address + size <= start + len(segment.content):
+                    return segment.content[address - start : address - start + size]
+        raise InternalError(
+            f"{self.interface.name} on {self.core}: no program bytes at {address:#010x}+{size}"
+        )
+
+
+def read_program(
+    elf: bytes, *, core: str, compiler: str, interface: ModelInterface, memory: MemoryMap
+) -> Program:
+    """Parse a linked ELF file into a :class:`Program`.
+
+    Raises:
+        ToolError: The file is not a complete program.
+    """
+    file = ELFFile(io.BytesIO(elf))
+    section_bytes = {section.name: int(section["sh_size"]) for section in file.iter_sections()}
+    symbols = _symbols(file)
+    if not symbols:
+        raise ToolError(f"{interface.name} on {core}: the linked program has no symbols")
+    segments = tuple(
+        Segment(int(part["p_vaddr"]), int(part["p_paddr"]), part.data())
+        for part in file.iter_segments("PT_LOAD")
+        if part["p_filesz"] > 0
+    )
+    by_name = {symbol.name: symbol for symbol in symbols}
+    sizes = {name: section_bytes.get(name, 0) for name in _MODEL_SECTIONS}
+    return Program(
+        elf=elf,
+        core=core,
+        compiler=compiler,
+        interface=interface,
+        memory=memory,
+        symbols=symbols,
+        segments=segments,
+        code_bytes=sizes[".model.text"]
+        + sizes[".library.text"]
+        + sizes[".library.rodata"]
+        + sizes[".model.data"],
+        weights_bytes=sizes[".model.rodata"],
+        static_bytes=sizes[".model.data"] + sizes[".model.bss"],
+        arena_bytes=by_name["midge_port_arena"].size,
+        state_bytes=_state_bytes(by_name["midge_port_state"]),
+        layer_code_bytes=_layer_code_bytes(symbols, interface.layers),
+        library_functions=tuple(
+            symbol.name
+            for symbol in symbols
+            if symbol.kind == "function"
+            and symbol.section == ".library.text"
+            and not symbol.name.startswith("compiler_rt.")  # zig's second names
+        ),
+    )
+
+
+_MODEL_SECTIONS = (
+    ".model.text",
+    ".library.text",
+    ".library.rodata",
+    ".model.rodata",
+    ".model.data",
+    ".model.bss",
+)
+
+
+def _symbols(file: ELFFile) -> tuple[Symbol, ...]:
+    names = [section.name for section in file.iter_sections()]
+    thumb = file["e_machine"] == "EM_ARM"
+    found = []
+    for table in file.iter_sections():
+        if not isinstance(table, SymbolTableSection):
+            continue
+        for entry in table.iter_symbols():
+            index = entry["st_shndx"]
+            kind = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}.get(
+                entry["st_info"]["type"]
+            )
+            # Mapping symbols ($t, $d) and assembler labels (.L0) mark places, not things.
+            if kind is None or not entry.name or entry.name[0] in "$.":
+                continue
+            address = int(entry["st_value"])
+            found.append(
+                Symbol(
+                    name=entry.name,
+                    address=address & ~1 if thumb and kind == "function" else address,
+                    size=int(entry["st_size"]),
+                    kind=kind,
+                    section=names[index] if isinstance(index, int) else "",
+                )
+            )
+    return tuple(sorted(found, key=lambda symbol: (symbol.address, symbol.name)))
+
+
+def _state_bytes(symbol: Symbol) -> int:
+    # C has no empty array: the harness keeps one byte for a model without state.
+    return 0 if symbol.size == 1 else symbol.size
+
+
+def _layer_code_bytes(symbols: tuple[Symbol, ...], layers: tuple[str, ...]) -> dict[str, int]:
+    sizes = {}
+    for layer in layers:
+        parts = {
+            symbol.address: symbol.size
+            for symbol in symbols
+            if symbol.kind == "function"
+            and (symbol.name == layer or symbol.name.startswith(layer + "."))
+        }
+        sizes[layer] = sum(parts.values())
+    return sizes
