@@ -27,6 +27,10 @@ _INSTALL_HINTS = {
 }
 
 
+class TimedOut(ToolError):
+    """A program did not end within its time and was killed."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """What a program left behind.
@@ -83,7 +87,8 @@ def run(
         caller knows what the program's complaint means.
 
     Raises:
-        ToolError: The program is missing, cannot be started, or did not end in time.
+        ToolError: The program is missing or cannot be started.
+        TimedOut: It did not end in time.
     """
     argv = tuple(str(part) for part in command)
     environment = {**os.environ, **env} if env else None
@@ -110,7 +115,7 @@ def run(
             stdout, stderr = process.communicate(input, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             _kill_group(process)
-            raise ToolError(
+            raise TimedOut(
                 f"{argv[0]}: did not end within {timeout_s:g} s and was killed; "
                 f"command: {shlex.join(argv)}"
             ) from error

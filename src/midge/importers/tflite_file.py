@@ -70,22 +70,22 @@ class TfliteOp:
         """The options read by the schema's class; None where the file has none of this kind."""
         if self.table is None or self.table_type != getattr(tflite.BuiltinOptions, schema.__name__):
             return None
-        reader = schema()
-        reader.Init(self.table.Bytes, self.table.Pos)
-        return _Guarded(reader)
+        return _Guarded(schema(), self.table)
 
 
 class _Guarded:
     """A schema class's reader, whose failures become UserError: fields are read when asked for."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Any, table: Any) -> None:
         self._reader = reader
+        self._table = table
 
     def __getattr__(self, field: str) -> Callable[..., Any]:
         accessor = getattr(self._reader, field)
 
         def read(*arguments: int) -> Any:
             try:
+                self._reader.Init(self._table.Bytes, self._table.Pos)
                 return accessor(*arguments)
             except READ_ERRORS as error:
                 kind = type(self._reader).__name__

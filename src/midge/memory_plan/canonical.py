@@ -129,7 +129,12 @@ class _Search:
         span = range(self._blocks[block].first, self._blocks[block].last + 1)
         for t in span:
             self._rest[t] -= self._sizes[block]
-        return fits and all(self._section_fits(t, offset) for t in span if t in self._sections)
+        if not fits:
+            return False
+        touched = set(span)
+        for b, _ in trail:
+            touched.update(range(self._blocks[b].first, self._blocks[b].last + 1))
+        return all(self._section_fits(t, offset) for t in touched & self._sections)
 
     def _section_fits(self, slot: int, level: int) -> bool:
         """Return whether what is unplaced in a slot fits above its lowest floor."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from midge.memory_plan.bound import Pair, round_up, saving_bound
+from midge.memory_plan.bound import Pair, round_up
 from midge.memory_plan.problem import Overlap, Problem, Step
 
 
@@ -86,11 +86,6 @@ class Network:
         """Return whether a storage that exists is free once the steps in `done` have run."""
         it = self.storages[storage]
         return not it.persistent and not it.readers & ~done
-
-    def saving(self, step: int, done: int) -> int:
-        """Return the bound of what overlaps save in `step` when it runs after `done`."""
-        pairs = self.steps[step].pairs
-        return saving_bound(self.dying_pairs(step, done), self.sizes) if pairs else 0
 
 
 def owners(problem: Problem) -> dict[str, str]:

@@ -20,12 +20,13 @@ for a smaller peak, and then as little as the peak allows.
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from midge.memory_plan.bound import saving_bound
 from midge.memory_plan.network import Network
 
-MAX_STATES = 4_000
+MAX_STATES = 6_000
 BEAM_WIDTH = 16
 
 
@@ -57,12 +58,10 @@ def best_order(network: Network) -> tuple[int, ...]:
     floor = search.floor()
     if peak == floor:
         return file_order
-    order = search.exact(floor, peak)
-    if order is None:
-        order = search.beam(floor, peak)
-    if not order:
-        return file_order
-    return search.towards_file_order(order, peak_bound(network, tuple(order)))
+    order = search.beam(floor, peak) or list(file_order)
+    order = search.improve(floor, order, peak_bound(network, tuple(order)))
+    best = peak_bound(network, tuple(order))
+    return search.towards_file_order(order, best) if best < peak else file_order
 
 
 def _bits(mask: int) -> list[int]:
@@ -92,6 +91,10 @@ class _Search:
             [(readers[s], network.sizes[s]) for s in step.reads + step.births]
             for step in network.steps
         ]
+        self._pairs = [
+            [(readers[pair.input], pair) for pair in step.pairs] for step in network.steps
+        ]
+        self._savings: dict[tuple[int, ...], int] = {}
 
     def start(self) -> _State:
         """Return the state after slot 0: inputs that nobody reads are gone."""
@@ -106,13 +109,24 @@ class _Search:
 
     def cost(self, state: _State, step: int) -> tuple[int, int]:
         """Return the bound of the slot that runs `step`, and the bytes alive after it."""
-        live = state.live + self._born[step]
-        slot = live + self._scratch[step] - self._network.saving(step, state.done)
         left = ~(state.done | 1 << step)
+        live = state.live + self._born[step]
+        slot = live + self._scratch[step]
+        if self._pairs[step]:
+            slot -= self._saving(step, left)
         for readers, size in self._touched[step]:
             if not readers & left:
                 live -= size
         return slot, live
+
+    def _saving(self, step: int, left: int) -> int:
+        """Return what overlaps save in `step` while the steps in `left` are still to run."""
+        dying = [pair for readers, pair in self._pairs[step] if not readers & left]
+        key = step, *(pair.input for pair in dying)
+        known = self._savings.get(key)
+        if known is None:
+            known = self._savings[key] = saving_bound(dying, self._network.sizes)
+        return known
 
     def advance(self, state: _State, step: int, live: int) -> _State:
         done = state.done | 1 << step
@@ -130,7 +144,7 @@ class _Search:
         for u, step in enumerate(network.steps):
             alive = kept_inputs.union(step.reads, step.births)
             total = sum(network.sizes[s] for s in alive) + step.scratch_bytes
-            floor = max(floor, total - network.saving(u, self._all))
+            floor = max(floor, total - self._saving(u, 1 << len(self._after)))
         return floor
 
     def _settle(self, state: _State, peak: int) -> tuple[_State, list[int]]:
@@ -148,44 +162,65 @@ class _Search:
                     break
         return state, settled
 
-    def exact(self, floor: int, limit: int) -> list[int] | None:
-        """Return the best order below `limit`, [] if there is none, None if it is too much work."""
-        start, settled = self._settle(self.start(), floor)
-        parent: dict[int, tuple[int, list[int]]] = {start.done: (-1, settled)}
-        reached = {start.done: floor}
-        queue = [(floor, -start.done.bit_count(), start.live, start.done, start.ready)]
-        visited: set[int] = set()
-        while queue:
-            peak, _, live, done, ready = heapq.heappop(queue)
-            if done in visited:
-                continue
-            visited.add(done)
-            if done == self._all:
-                return self._trace(parent, done)
-            if len(reached) > MAX_STATES:
-                return None
-            state = _State(done, ready, live)
-            for step in _bits(ready):
-                cost, after = self.cost(state, step)
-                higher = max(peak, cost)
-                if higher >= limit:
-                    continue
-                following, settled = self._settle(self.advance(state, step, after), higher)
-                key = following.done
-                if key not in reached or higher < reached[key]:
-                    reached[key] = higher
-                    parent[key] = (done, [step, *settled])
-                    entry = (higher, -key.bit_count(), following.live, key, following.ready)
-                    heapq.heappush(queue, entry)
-        return []
+    def improve(self, floor: int, order: list[int], peak: int) -> list[int]:
+        """Return the best order found by descending below `peak` again and again.
 
-    @staticmethod
-    def _trace(parent: dict[int, tuple[int, list[int]]], done: int) -> list[int]:
-        order: list[int] = []
-        while done >= 0:
-            done, steps = parent[done]
-            order[:0] = steps
+        Args:
+            floor: Nothing below it is looked for.
+            order: What is known so far; its peak is `peak`.
+            peak: Bytes.
+        """
+        # No order below an earlier limit starts with these sets, so none below a lower one does.
+        dead: set[int] = set()
+        while peak > floor:
+            found = self._descend(peak, dead)
+            if found is None:
+                break
+            order = found
+            peak = peak_bound(self._network, tuple(order))
         return order
+
+    def _descend(self, limit: int, dead: set[int]) -> list[int] | None:
+        """Return an order with a peak below `limit`; None if there is none or it is too much work.
+
+        Depth first, least memory first. `dead` collects the sets that no such order starts with.
+        """
+        state, settled = self._settle(self.start(), limit - 1)
+        path = [settled]
+        branches = [self._branches(state, limit)]
+        states = [state]
+        while branches:
+            if states[-1].done == self._all:
+                return [step for steps in path for step in steps]
+            step_to = next(branches[-1], None)
+            if step_to is None:
+                dead.add(states[-1].done)
+                branches.pop()
+                states.pop()
+                path.pop()
+                continue
+            steps, state = step_to
+            if state.done in dead:
+                continue
+            if len(dead) > MAX_STATES:
+                return None
+            states.append(state)
+            path.append(steps)
+            branches.append(self._branches(state, limit))
+        return None
+
+    def _branches(self, state: _State, limit: int) -> Iterator[tuple[list[int], _State]]:
+        """Yield what can follow a state below `limit`, the least bytes alive first."""
+        found = []
+        for step in _bits(state.ready):
+            cost, live = self.cost(state, step)
+            if cost < limit:
+                following, settled = self._settle(self.advance(state, step, live), limit - 1)
+                found.append(
+                    (following.live, -following.done.bit_count(), step, settled, following)
+                )
+        found.sort(key=lambda entry: entry[:3])
+        return iter([([step, *settled], following) for *_, step, settled, following in found])
 
     def beam(self, floor: int, limit: int) -> list[int]:
         """Return a good order with a peak below `limit` among `BEAM_WIDTH` at a time, or []."""

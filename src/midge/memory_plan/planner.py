@@ -13,10 +13,12 @@ from midge.memory_plan.plan import Lifetime, LiveSlot, Plan, SharedBytes
 from midge.memory_plan.problem import Problem, validate
 from midge.memory_plan.timeline import Timeline, build_timeline
 
-# Visited constraints per order and search. Enough to solve most networks of some 40 blocks exactly,
-# and for one of 200 steps in about a second; a chain or a ResNet needs none of it.
-EXACT_UNITS = 250_000
-ANNEALING_UNITS = 1_200_000
+# Visited constraints per order: to reach the bound exactly, to anneal, and to improve on that exactly.
+# Enough for most irregular networks of some 30 blocks; a chain or a ResNet needs none of it, and a
+# hard network of 200 steps takes a second or two.
+BOUND_UNITS = 600_000
+ANNEALING_UNITS = 1_600_000
+DESCENT_UNITS = 200_000
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,10 @@ def _place(network: Network, order: tuple[int, ...]) -> _Candidate:
     bound = timeline.lower_bound
     best, greedy_order = best_greedy(timeline)
     if best.arena_bytes > bound:
-        _, found = search_within(timeline, bound, Budget(EXACT_UNITS))
+        _, found = search_within(timeline, bound, Budget(BOUND_UNITS))
         best = found or anneal(timeline, best, greedy_order, Budget(ANNEALING_UNITS))
     impossible = False
-    budget = Budget(EXACT_UNITS)
+    budget = Budget(DESCENT_UNITS)
     while best.arena_bytes > bound:
         verdict, found = search_within(timeline, best.arena_bytes - timeline.granule, budget)
         if found is None:

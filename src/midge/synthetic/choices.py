@@ -1,8 +1,9 @@
 """Where random networks take their decisions from.
 
 Every decision is one call ``draw(low, high)``, which returns an integer from low to high, both
-included, the simplest choice being the lowest. So a test can pass hypothesis in
-(``lambda low, high: data.draw(st.integers(low, high))``) and a failing network shrinks to a small one.
+included, the simplest choice being the lowest. So a test can pass hypothesis in, as
+``lambda low, high: data.draw(st.integers(low, high))``, and a failing network shrinks to a small
+one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The operators on real numbers, to see what values a random network produces.
 
-Only used to choose scales (a calibration, like a converter's on sample data): nothing here rounds as
-a device does, and no test compares a device with it. Images are (N, H, W, C) float64.
+Only used to choose scales (a calibration, like a converter's on sample data): nothing here rounds
+as a device does, and no test compares a device with it. Images are (N, H, W, C) float64.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def conv_2d(x: Reals, weights: Reals, stride: Pair, dilation: Pair, padding: str
     groups = x.shape[3] // depth
     grouped = weights.reshape(groups, channels_out // groups, kernel_h, kernel_w, depth)
     total: Reals | None = None
-    for kh, kw, taps in _taps(x, (kernel_h, kernel_w), stride, dilation, padding, 0.0):
+    for kh, kw, taps in _taps(x, (kernel_h, kernel_w), stride, dilation, padding):
         split = taps.reshape(*taps.shape[:3], groups, depth)
         term = np.einsum("nhwgi,goi->nhwgo", split, grouped[:, :, kh, kw])
         total = term if total is None else total + term
@@ -51,7 +51,7 @@ def depthwise_conv_2d(
     _, kernel_h, kernel_w, channels_out = weights.shape
     multiplier = channels_out // x.shape[3]
     total: Reals | None = None
-    for kh, kw, taps in _taps(x, (kernel_h, kernel_w), stride, dilation, padding, 0.0):
+    for kh, kw, taps in _taps(x, (kernel_h, kernel_w), stride, dilation, padding):
         term = np.repeat(taps, multiplier, axis=3) * weights[0, kh, kw]
         total = term if total is None else total + term
     assert total is not None
@@ -60,19 +60,20 @@ def depthwise_conv_2d(
 
 def max_pool_2d(x: Reals, kernel: Pair, stride: Pair, padding: str) -> Reals:
     """Largest value of each window of (N, H, W, C), padding left out."""
-    return _reduce_windows(np.maximum, x, kernel, stride, padding, -np.inf)
+    return _reduce_windows(np.maximum, x, kernel, stride, padding, fill=-np.inf)
 
 
 def average_pool_2d(x: Reals, kernel: Pair, stride: Pair, padding: str) -> Reals:
     """Mean of each window of (N, H, W, C), padding left out of the sum and the count."""
-    count = _reduce_windows(np.add, np.ones_like(x), kernel, stride, padding, 0.0)
-    return _reduce_windows(np.add, x, kernel, stride, padding, 0.0) / count
+    count = _reduce_windows(np.add, np.ones_like(x), kernel, stride, padding, fill=0.0)
+    return _reduce_windows(np.add, x, kernel, stride, padding, fill=0.0) / count
 
 
 def softmax(x: Reals, beta: float) -> Reals:
     """Softmax of beta * x over the last axis."""
     powers = np.exp(beta * (x - x.max(axis=-1, keepdims=True)))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: Reals = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def activate(x: Reals, activation: str) -> Reals:
@@ -83,11 +84,12 @@ def activate(x: Reals, activation: str) -> Reals:
         "RELU6": (0.0, 6.0),
         "RELU_N1_TO_1": (-1.0, 1.0),
     }[activation]
-    return np.clip(x, low, high)
+    clamped: Reals = np.clip(x, low, high)
+    return clamped
 
 
 def _taps(
-    x: Reals, kernel: Pair, stride: Pair, dilation: Pair, padding: str, fill: float
+    x: Reals, kernel: Pair, stride: Pair, dilation: Pair, padding: str, *, fill: float = 0.0
 ) -> Iterator[tuple[int, int, Reals]]:
     """Yield, for each kernel position, the inputs that it meets at every output position."""
     pads = [(0, 0), (0, 0), (0, 0), (0, 0)]
@@ -114,10 +116,11 @@ def _reduce_windows(
     kernel: Pair,
     stride: Pair,
     padding: str,
+    *,
     fill: float,
 ) -> Reals:
     total: Reals | None = None
-    for _, _, taps in _taps(x, kernel, stride, (1, 1), padding, fill):
+    for _, _, taps in _taps(x, kernel, stride, (1, 1), padding, fill=fill):
         total = taps if total is None else combine(total, taps)
     assert total is not None
     return total

@@ -1,17 +1,19 @@
 """A keyword-spotting network with random weights, for a demo without data.
 
-The topology is that of the MLPerf Tiny keyword model (Banbury et al., "MLPerf Tiny Benchmark", 2021,
-section 4; a DS-CNN after Zhang et al., "Hello Edge", 2017): 49 x 10 MFCC features in, 12 classes
-out, 2,656,768 multiply-accumulates. It has learnt nothing; its costs are those of a trained one.
+The topology is that of the MLPerf Tiny keyword model (Banbury et al., "MLPerf Tiny Benchmark",
+2021; a DS-CNN after Zhang et al., "Hello Edge", 2017): 49 x 10 MFCC features in, 12 classes out,
+2,656,768 multiply-accumulates. It has learnt nothing; its costs are those of a trained one.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midge.synthetic.model_description import (
     Conv2DOptions,
     DepthwiseConv2DOptions,
+    FullyConnectedOptions,
     Pair,
     Pool2DOptions,
     Quantization,
@@ -56,7 +58,7 @@ def keyword_model(seed: int = 0) -> SyntheticNetwork:
     image: Pair = (height, width)
     x = builder.pool_2d("AVERAGE_POOL_2D", x, Pool2DOptions(image, "VALID", image))
     x = builder.reshape(x, (1, _CHANNELS), (-1, _CHANNELS))
-    x = builder.fully_connected(x, _classifier_weights(builder, x))
+    x = builder.fully_connected(x, _classifier_weights(builder, x), FullyConnectedOptions())
     x = builder.softmax(x)
     return SyntheticNetwork(f"keyword_model({seed})", builder.build([x]))
 
@@ -64,7 +66,7 @@ def keyword_model(seed: int = 0) -> SyntheticNetwork:
 def _relu_weights(
     builder: NetworkBuilder, x: str, shape: tuple[int, ...], channel_axis: int
 ) -> Weights:
-    """Draw weights whose products with `x` have a standard deviation of about 1 (He et al., 2015)."""
+    """Draw weights whose sums of products with `x` have a standard deviation of about 1."""
     channels = shape[channel_axis]
     values = _bell(builder, shape)
     terms = values.size // channels
@@ -85,8 +87,6 @@ def _classifier_weights(builder: NetworkBuilder, x: str) -> Weights:
     return Weights(values, (scale,), bias.astype(np.int32))
 
 
-def _bell(
-    builder: NetworkBuilder, shape: tuple[int, ...]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def _bell(builder: NetworkBuilder, shape: tuple[int, ...]) -> NDArray[np.int8]:
     drawn = builder.rng.normal(0, _WEIGHT_SIGMA, shape)
     return np.clip(np.rint(drawn), -127, 127).astype(np.int8)

@@ -1,8 +1,8 @@
 """A .tflite model as plain data: what `tflite_writer` turns into bytes.
 
 Names and values are those of the TFLite schema (tensorflow/lite/schema/schema.fbs, version 3):
-operators by their ``BuiltinOperator`` name, paddings and activations by theirs. Tensors are referred
-to by name, so that a description reads like a listing and can be changed with
+operators by their ``BuiltinOperator`` name, paddings and activations by theirs. Tensors are
+referred to by name, so that a description reads like a listing and can be changed with
 ``dataclasses.replace``.
 """
 
@@ -23,8 +23,8 @@ class Quantization:
     """Affine quantisation: real = scale * (q - zero_point).
 
     Attributes:
-        scales: One positive scale per tensor, or one per slice along `dimension`. Rounded to float32
-            when written, as the schema stores them.
+        scales: One positive scale per tensor, or one per slice along `dimension`. Rounded to
+            float32 when written, as the schema stores them.
         zero_points: As many as there are scales.
         dimension: The axis that several scales belong to; 0 for a single scale.
     """

@@ -1,9 +1,9 @@
 """Builds quantised networks operator by operator, each output's scale taken from simulated values.
 
-Every tensor carries a few samples as real numbers. Each operator computes its output on them, chooses
-the output's scale and zero point from what came out, and rounds the samples to that grid, so that
-the next operator sees what a device would (to within its rounding). Without this, random int8
-networks saturate after two layers and test nothing but the clamps.
+Every tensor carries a few samples as real numbers. Each operator computes its output on them,
+chooses the output's scale and zero point from what came out, and rounds the samples to that grid,
+so that the next operator sees what a device would (to within its rounding). Without this, random
+int8 networks saturate after two layers and test nothing but the clamps.
 """
 
 from __future__ import annotations
@@ -176,7 +176,16 @@ class NetworkBuilder:
             options.dilation,
             options.padding,
         )
-        return self._layer("CONV_2D", 6 if grouped else 3, x, weights, 0, options, real, output)
+        return self._layer(
+            "CONV_2D",
+            x,
+            weights,
+            options,
+            version=6 if grouped else 3,
+            channel_axis=0,
+            products=real,
+            output=output,
+        )
 
     def depthwise_conv_2d(
         self,
@@ -193,13 +202,22 @@ class NetworkBuilder:
             options.dilation,
             options.padding,
         )
-        return self._layer("DEPTHWISE_CONV_2D", 3, x, weights, 3, options, real, output)
+        return self._layer(
+            "DEPTHWISE_CONV_2D",
+            x,
+            weights,
+            options,
+            version=3,
+            channel_axis=3,
+            products=real,
+            output=output,
+        )
 
     def fully_connected(
         self,
         x: str,
         weights: Weights,
-        options: FullyConnectedOptions = FullyConnectedOptions(),
+        options: FullyConnectedOptions,
         output: Calibration | Quantization = Calibration(),
     ) -> str:
         """Add a FULLY_CONNECTED; `x` of any rank is read as rows of the weights' depth."""
@@ -212,20 +230,31 @@ class NetworkBuilder:
             real = real.reshape(self._samples, -1, weights.values.shape[0])
         has_two_inputs = weights.bias is None and not weights.absent_as_input
         version = 6 if has_two_inputs else 5 if options.keep_num_dims else 4
-        return self._layer("FULLY_CONNECTED", version, x, weights, 0, options, real, output)
+        return self._layer(
+            "FULLY_CONNECTED",
+            x,
+            weights,
+            options,
+            version=version,
+            channel_axis=0,
+            products=real,
+            output=output,
+        )
 
     def pool_2d(self, op: str, x: str, options: Pool2DOptions) -> str:
         """Add an AVERAGE_POOL_2D or MAX_POOL_2D; the quantisation passes through."""
         pool = simulate.average_pool_2d if op == "AVERAGE_POOL_2D" else simulate.max_pool_2d
         real = pool(self._images(x), options.filter, options.stride, options.padding)
         real = simulate.activate(real, options.activation)
-        return self._operator(op, 2, (x,), options, self._as_samples(real), self.quantization(x))
+        return self._operator(
+            op, (x,), options, self._as_samples(real), self.quantization(x), version=2
+        )
 
     def add(
         self,
         a: str,
         b: str,
-        options: AddOptions = AddOptions(),
+        options: AddOptions,
         output: Calibration | Quantization = Calibration(),
     ) -> str:
         """Add an ADD with NumPy broadcasting."""
@@ -238,12 +267,14 @@ class NetworkBuilder:
         quantization = _resolved(output, real)
         larger = max(self.quantization(a).scale, self.quantization(b).scale)
         quantization = _at_least(larger / MAX_ADD_SCALE_RATIO, quantization)
-        return self._operator("ADD", 2, (a, b), options, real, quantization)
+        return self._operator("ADD", (a, b), options, real, quantization, version=2)
 
     def softmax(self, x: str, beta: float = 1.0) -> str:
         """Add a SOFTMAX over the last axis."""
         real = simulate.softmax(self._values[x], beta)
-        return self._operator("SOFTMAX", 2, (x,), SoftmaxOptions(beta), real, SOFTMAX_OUTPUT)
+        return self._operator(
+            "SOFTMAX", (x,), SoftmaxOptions(beta), real, SOFTMAX_OUTPUT, version=2
+        )
 
     def reshape(self, x: str, shape: tuple[int, ...], written_shape: Sequence[int] | None) -> str:
         """Add a RESHAPE to `shape`.
@@ -257,11 +288,13 @@ class NetworkBuilder:
         real = self._values[x].reshape(self._samples, *shape)
         if written_shape is None:
             options = ReshapeOptions(shape)
-            return self._operator("RESHAPE", 1, (x,), options, real, self.quantization(x))
+            return self._operator("RESHAPE", (x,), options, real, self.quantization(x), version=1)
         operand = f"shape_{len(self._tensors)}"
         self._add_constant(operand, np.array(written_shape, np.int32), None)
         inputs = (x, operand)
-        return self._operator("RESHAPE", 1, inputs, ReshapeOptions(), real, self.quantization(x))
+        return self._operator(
+            "RESHAPE", inputs, ReshapeOptions(), real, self.quantization(x), version=1
+        )
 
     def pad(self, x: str, paddings: Sequence[tuple[int, int]]) -> str:
         """Add a PAD with (before, after) per axis; the quantisation passes through."""
@@ -270,22 +303,25 @@ class NetworkBuilder:
         real = np.pad(self._values[x], [(0, 0), *paddings])
         version = 4 if len(paddings) > 4 else 2
         inputs = (x, operand)
-        return self._operator("PAD", version, inputs, PadOptions(), real, self.quantization(x))
+        return self._operator(
+            "PAD", inputs, PadOptions(), real, self.quantization(x), version=version
+        )
 
     def _layer(
         self,
         op: str,
-        version: int,
         x: str,
         weights: Weights,
-        channel_axis: int,
         options: Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions,
+        *,
+        version: int,
+        channel_axis: int,
         products: Reals,
         output: Calibration | Quantization,
     ) -> str:
         """Add bias and activation to the products, and the operator with its constants."""
         name = f"{op.lower()}_{len(self._operators)}"
-        scales = tuple(float(scale) for scale in np.float32(weights.scales))
+        scales = tuple(float(scale) for scale in np.array(weights.scales, np.float32))
         zeros = (0,) * len(scales)
         per_channel = channel_axis if len(scales) > 1 else 0
         quantization = Quantization(scales, zeros, per_channel)
@@ -307,16 +343,17 @@ class NetworkBuilder:
         real = simulate.activate(products, options.activation)
         floor = float((largest * np.array(accumulator_scales)).max()) / _ACCUMULATOR_LIMIT
         chosen = _at_least(floor, _resolved(output, real))
-        return self._operator(op, version, inputs, options, real, chosen)
+        return self._operator(op, inputs, options, real, chosen, version=version)
 
     def _operator(
         self,
         op: str,
-        version: int,
         inputs: tuple[str | None, ...],
         options: Options,
         real: Reals,
         quantization: Quantization,
+        *,
+        version: int,
     ) -> str:
         name = f"{op.lower()}_{len(self._operators)}"
         self._operators.append(Operator(op, inputs, (name,), options, version))

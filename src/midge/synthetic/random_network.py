@@ -1,9 +1,10 @@
 """Random valid int8 networks over the operators that Midge compiles.
 
-They branch (residual additions, tensors read twice, several inputs and outputs, constant operands),
-meet the corners of every attribute (SAME with kernels larger than the input, strides larger than the
-kernel, dilation, groups, sizes of 1, batches), and, because scales are calibrated by simulation, their
-outputs carry information. A fraction has extreme numbers on purpose (see `random_numbers`).
+They branch (residual additions, tensors read twice, several inputs and outputs, constant
+operands), meet the corners of every attribute (SAME with kernels larger than the input, strides
+larger than the kernel, dilation, groups, sizes of 1, batches), and, because scales are calibrated
+by simulation, their outputs carry information. A fraction has extreme numbers on purpose (see
+`random_numbers`).
 
 TFLite Micro takes all of them; that is tested.
 """

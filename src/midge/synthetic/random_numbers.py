@@ -1,6 +1,8 @@
-"""Random scales, zero points, weights and biases: ordinary ones first, extreme ones in a fraction."""
+"""Random scales, zero points, weights and biases: mostly ordinary, in a fraction extreme."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +88,7 @@ def _weight_values(
     choices: Choices, rng: np.random.Generator, shape: tuple[int, ...], channel_axis: int
 ) -> NDArray[np.int8]:
     style = choices.one_of(("bell", "bell", "uniform", "ends", "sparse", "tiny"))
+    values: NDArray[Any]
     if style == "bell":
         values = rng.normal(0, 40, shape)
     elif style == "ends":

@@ -1,8 +1,9 @@
 """Writes a `ModelDescription` as the bytes of a .tflite file.
 
-The schema is TFLite's own (schema.fbs, version 3) through the generated code of the `tflite` package
-and the `flatbuffers` builder. The same description gives the same bytes. Constants start at multiples
-of 16 bytes, as the schema's ``force_align`` asks, so that a runtime may read int32 in place.
+The schema is TFLite's own (schema.fbs, version 3) through the generated code of the `tflite`
+package and the `flatbuffers` builder. The same description gives the same bytes. Constants start at
+multiples of 16 bytes, as the schema's ``force_align`` asks, so that a runtime may read int32 in
+place.
 
 To add an operator: an options class in `model_description`, one entry in ``_OPTIONS`` here.
 """

@@ -20,6 +20,7 @@ _FLAGS = ("-std=c99", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-g0")
 def build_host_library(
     sources: Mapping[str, str],
     *,
+    units: Sequence[str] | None = None,
     flags: Sequence[str] = (),
     sanitizers: Sequence[str] = (),
     timeout_s: float = 300.0,
@@ -27,7 +28,8 @@ def build_host_library(
     """Compile a shared library for the host, once per content.
 
     Args:
-        sources: C files and headers by relative name; every ``.c`` is compiled.
+        sources: C files and headers by relative name.
+        units: Those to compile; None compiles every ``.c``.
         flags: Further compiler options, e.g. ``-Wconversion``.
         sanitizers: Any of ``undefined`` (by zig; a violation ends the process) and ``address``
             (by the system's ``gcc``, whose runtime the process must preload).
@@ -52,8 +54,10 @@ def build_host_library(
         options += [f"-fsanitize={','.join(sanitizers)}", "-fno-sanitize-recover=all"]
     else:
         options.append("-fno-sanitize=undefined")
+    if units is None:
+        units = sorted(name for name in sources if name.endswith(".c"))
     key = hashlib.sha256()
-    for part in (*program, *options):
+    for part in (*program, *options, *units):
         key.update(part.encode() + b"\0")
     for name, text in sorted(sources.items()):
         key.update(name.encode() + b"\0" + text.encode() + b"\0")
@@ -62,7 +66,6 @@ def build_host_library(
     library = folder / f"{key.hexdigest()[:32]}.so"
     if library.is_file():
         return library
-    units = sorted(name for name in sources if name.endswith(".c"))
     # Built beside its final place and moved there in one step: processes may build it at once.
     with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as temporary:
         build_folder = Path(temporary)
@@ -76,6 +79,8 @@ def build_host_library(
         if done.returncode != 0:
             hint = f"; {install_hint('gcc')}" if with_gcc else ""
             complaint = "\n".join(done.stderr_text.strip().splitlines()[:30])
-            raise ToolError(f"the host's C compiler failed on {', '.join(units)}{hint}:\n{complaint}")
+            raise ToolError(
+                f"the host's C compiler failed on {', '.join(units)}{hint}:\n{complaint}"
+            )
         os.replace(build_folder / "library.so", library)
     return library

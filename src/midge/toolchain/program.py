@@ -69,6 +69,7 @@ class Program:
         interface: How the model is called.
         memory: Where flash and RAM lie.
         symbols: Every function and object, by address.
+        sections: Address and size of each output section that is loaded or kept free.
         segments: What to load.
         code_bytes: Flash for the model's instructions and every library routine they need.
         weights_bytes: Flash for the model's constants.
@@ -85,6 +86,7 @@ class Program:
     interface: ModelInterface
     memory: MemoryMap
     symbols: tuple[Symbol, ...]
+    sections: Mapping[str, tuple[int, int]]
     segments: tuple[Segment, ...]
     code_bytes: int
     weights_bytes: int
@@ -148,6 +150,15 @@ class Program:
             f"{self.interface.name} on {self.core}: no program bytes at {address:#010x}+{size}"
         )
 
+    def flash_image(self) -> bytes:
+        """Return what lies in flash from its first address on; gaps hold 0xFF, as erased flash."""
+        end = max(part.load_address + len(part.content) for part in self.segments)
+        image = bytearray(b"\xff" * (end - self.memory.flash_origin))
+        for part in self.segments:
+            at = part.load_address - self.memory.flash_origin
+            image[at : at + len(part.content)] = part.content
+        return bytes(image)
+
 
 def read_program(
     elf: bytes, *, core: str, compiler: str, interface: ModelInterface, memory: MemoryMap
@@ -158,7 +169,12 @@ def read_program(
         ToolError: The file is not a complete program.
     """
     file = ELFFile(io.BytesIO(elf))
-    section_bytes = {section.name: int(section["sh_size"]) for section in file.iter_sections()}
+    allocated = 2  # SHF_ALLOC
+    sections = {
+        section.name: (int(section["sh_addr"]), int(section["sh_size"]))
+        for section in file.iter_sections()
+        if section["sh_flags"] & allocated
+    }
     symbols = _symbols(file)
     if not symbols:
         raise ToolError(f"{interface.name} on {core}: the linked program has no symbols")
@@ -168,7 +184,7 @@ def read_program(
         if part["p_filesz"] > 0
     )
     by_name = {symbol.name: symbol for symbol in symbols}
-    sizes = {name: section_bytes.get(name, 0) for name in _MODEL_SECTIONS}
+    sizes = {name: sections.get(name, (0, 0))[1] for name in _MODEL_SECTIONS}
     return Program(
         elf=elf,
         core=core,
@@ -176,6 +192,7 @@ def read_program(
         interface=interface,
         memory=memory,
         symbols=symbols,
+        sections=sections,
         segments=segments,
         code_bytes=sizes[".model.text"]
         + sizes[".library.text"]

@@ -71,7 +71,12 @@ def _arm(
     memory: MemoryMap,
 ) -> Target:
     hard = gcc_fpu is not None
-    gcc = [f"-mcpu={core}", "-mthumb", "-masm-syntax-unified", f"-mfloat-abi={'hard' if hard else 'soft'}"]
+    gcc = [
+        f"-mcpu={core}",
+        "-mthumb",
+        "-masm-syntax-unified",
+        f"-mfloat-abi={'hard' if hard else 'soft'}",
+    ]
     if gcc_fpu:
         gcc.append(f"-mfpu={gcc_fpu}")
     return Target(
@@ -92,7 +97,12 @@ def _riscv(core: str, zig_cpu: str, march: str, macros: tuple[str, ...]) -> Targ
         zig=("-target", "riscv32-freestanding", f"-mcpu={zig_cpu}"),
         gcc=(f"-march={march}", "-mabi=ilp32"),
         gcc_program="riscv64-unknown-elf-gcc",
-        required_macros=("__riscv_xlen == 32", "defined(__riscv_mul)", "defined(__riscv_c)", *macros),
+        required_macros=(
+            "__riscv_xlen == 32",
+            "defined(__riscv_mul)",
+            "defined(__riscv_c)",
+            *macros,
+        ),
         memory=_RISCV_VIRT,
     )
 

@@ -246,7 +246,9 @@ class BlockTracer:
         """Index of the layer whose block ran last, or :data:`CALLER`."""
         return int(self._library.trace_layer(self._trace)) - 1
 
-    def begin(self, flash: FlashMemory | None = None, flash_range: tuple[int, int] = (0, 0)) -> None:
+    def begin(
+        self, flash: FlashMemory | None = None, flash_range: tuple[int, int] = (0, 0)
+    ) -> None:
         """Start an inference with empty tables and cold caches.
 
         Args:

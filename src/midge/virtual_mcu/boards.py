@@ -49,6 +49,7 @@ class FlashMemory:
         fetch_miss_cycles: core cycles lost waiting for a line of code; None when not published.
         data_miss_cycles: core cycles lost waiting for a line of data; None when not published.
         prefetch: whether the next line is fetched while the current one is executed.
+        data_read_cycles: core cycles lost on every data read, hit or miss.
     """
 
     fetch: CacheGeometry
@@ -56,6 +57,7 @@ class FlashMemory:
     fetch_miss_cycles: int | None
     data_miss_cycles: int | None
     prefetch: bool
+    data_read_cycles: int = 0
 
     @property
     def unified(self) -> bool:
@@ -185,6 +187,7 @@ def _flash(entry: Mapping[str, Any] | None) -> FlashMemory | None:
         fetch_miss_cycles=entry.get("fetch_miss_cycles"),
         data_miss_cycles=entry.get("data_miss_cycles"),
         prefetch=entry["prefetch"],
+        data_read_cycles=entry.get("data_read_cycles", 0),
     )
 
 

@@ -91,7 +91,9 @@ def check_sample(program: Program, sample: Sample, index: int) -> None:
         )
 
 
-def open_machine(program: Program, *, emulator: str = "unicorn", timeout_s: float = 600.0) -> Machine:
+def open_machine(
+    program: Program, *, emulator: str = "unicorn", timeout_s: float = 600.0
+) -> Machine:
     """Put a program into a virtual microcontroller.
 
     Args:

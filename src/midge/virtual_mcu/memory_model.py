@@ -9,8 +9,8 @@ cycles:
 - A miss of code costs ``fetch_miss_cycles``. With a prefetch, a miss of the line after the one
   being executed costs only what executing that line did not hide: on average the zero-wait cycles
   of the layer divided by the lines it fetched.
-- A miss of data costs ``data_miss_cycles``. The core waits: neither an in-order core nor its
-  compiler hides it.
+- A miss of data costs ``data_miss_cycles``, and on a flash whose data reads are not cached every
+  read ``data_read_cycles``. The core waits: neither an in-order core nor its compiler hides it.
 
 Not modelled: arbitration between fetches and reads of the same flash, critical-word-first refills,
 the buses' own bridges, and RAM, which is taken to answer at once.
@@ -67,6 +67,7 @@ def stall_cycles(
         jumps * (fetch_cost or 0)
         + statistics.fetch_misses_sequential * next_line_cost
         + statistics.data_misses * (data_cost or 0)
+        + statistics.data_reads * flash.data_read_cycles
     )
 
 

@@ -74,9 +74,7 @@ _hook_add = ctypes.CFUNCTYPE(
     ctypes.c_uint64,
     ctypes.c_uint64,
 )(("uc_hook_add", uclib))
-_hook_del = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)(
-    ("uc_hook_del", uclib)
-)
+_hook_del = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)(("uc_hook_del", uclib))
 
 
 class UnicornMachine:
@@ -197,14 +195,14 @@ class UnicornMachine:
             for symbol in program.symbols
             if memory.ram_origin <= symbol.address < memory.ram_origin + memory.ram_bytes
         )
-        flash_end = max(part.load_address + len(part.content) for part in program.segments)
+        flash = program.flash_image()
         # Only what the program uses is there, so that a stray access faults instead of passing.
         read_execute = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
         read_write = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE
-        engine.mem_map(memory.flash_origin, _pages(flash_end - memory.flash_origin), read_execute)
+        engine.mem_map(memory.flash_origin, _pages(len(flash)), read_execute)
         engine.mem_map(memory.ram_origin, _pages(ram_end - memory.ram_origin), read_write)
+        engine.mem_write(memory.flash_origin, flash)
         for part in program.segments:
-            engine.mem_write(part.load_address, part.content)
             if part.address != part.load_address:
                 engine.mem_write(part.address, part.content)
 

@@ -1,0 +1,48 @@
+# Everything a contributor needs. Each target makes the virtual environment that it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test tiny lint soak bench clean
+
+help:
+	@echo "make demo   compile the keyword model, run it on a virtual Cortex-M4, print the report"
+	@echo "make test   lint, types, room doors, and every test (under 15 minutes on two cores)"
+	@echo "make tiny   the tests that answer in ten seconds"
+	@echo "make lint   style, types and room doors alone"
+	@echo "make soak   the long sweeps; their summaries go to bench/results/"
+	@echo "make bench  the figures; they go to bench/results/"
+
+$(VENV)/.demo: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint]"
+	@touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/keyword_demo.py build/demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+tiny: $(VENV)/.test
+	$(BIN)/python -m pytest -m tiny -q
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: $(VENV)/.test
+	$(BIN)/python -m bench.soak
+
+bench: $(VENV)/.test
+	$(BIN)/python -m bench.table
+
+clean:
+	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

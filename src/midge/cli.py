@@ -1,0 +1,107 @@
+"""The command line: a thin skin on the Python API."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from midge import commands
+from midge.errors import MidgeError
+from midge.version import VERSION
+from midge.virtual_mcu import EMULATORS
+
+_C_LEVELS = ("0", "1", "2", "3", "s", "z")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="midge",
+        description="Micro-sized neural networks as plain C, run on a virtual microcontroller.",
+    )
+    top.add_argument("--version", action="version", version=f"midge {VERSION}")
+    commands_ = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    targets = commands_.add_parser("targets", help="list cores and boards")
+    targets.add_argument("--json", metavar="FILE", help="write them as JSON; - for standard output")
+    targets.set_defaults(run=commands.targets)
+
+    compile_ = commands_.add_parser("compile", help="a model file to a C library and a report")
+    _add_compile_options(compile_)
+    compile_.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    compile_.set_defaults(run=commands.compile_model)
+
+    run = commands_.add_parser("run", help="run a model on the virtual microcontroller")
+    _add_compile_options(run)
+    run.add_argument("--input", metavar="FILE", help=".npy (one input) or .npz by tensor name")
+    run.add_argument("--output", metavar="FILE", help="write the outputs in the same form")
+    run.add_argument("--json", metavar="FILE", help="write what it cost; - for standard output")
+    run.add_argument(
+        "--compare-layers", action="store_true", help="hold every layer against the interpreter"
+    )
+    run.set_defaults(run=commands.run_model)
+
+    show = commands_.add_parser("show", help="the graph as text, its memory as a picture")
+    show.add_argument("model")
+    show.add_argument("--target", default="cortex-m4", help="whose kernels to plan for")
+    show.add_argument("--name", help="name of the graph")
+    show.add_argument("--keep-input", action="store_true", help="inputs survive a run")
+    show.set_defaults(run=commands.show)
+
+    selftest = commands_.add_parser("selftest", help="a main.c that checks and times a real board")
+    _add_compile_options(selftest)
+    selftest.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    selftest.set_defaults(run=commands.selftest)
+    return top
+
+
+def _add_compile_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a .tflite file")
+    command.add_argument("--target", default="cortex-m4", help="a core or board: see `midge targets`")
+    command.add_argument("--name", help="prefix of the emitted C; default: from the file's name")
+    command.add_argument("--cc", default="zig", choices=("zig", "gcc"), help="C compiler")
+    command.add_argument("--c-level", default="2", choices=_C_LEVELS, help="its -O level")
+    command.add_argument("--emulator", choices=EMULATORS, help="default: the first that has the core")
+    command.add_argument("--keep-input", action="store_true", help="inputs survive a run")
+    command.add_argument(
+        "--measure", action="store_true", help="choose kernels by running each candidate"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0, or the exit code of the error: 2 for the user's, 3 for a tool's, 4 for Midge's own; 1 where
+        `--compare-layers` found a difference.
+    """
+    options = parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except MidgeError as error:
+        print(f"midge: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("midge: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; nobody is there to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # the last line before a user
+        if os.environ.get("MIDGE_DEBUG"):
+            traceback.print_exc()
+        print(
+            f"midge: internal error: {type(error).__name__}: {error}. This is a defect of Midge: please "
+            "report it with the model; MIDGE_DEBUG=1 shows where",
+            file=sys.stderr,
+        )
+        return 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())

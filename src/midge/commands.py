@@ -1,0 +1,135 @@
+"""What each command does with its options: read, call the API, write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from midge.c_emitter import choose_kernels
+from midge.driver import Artifact, compare_layers, compile_graph, load
+from midge.driver.main_path import plan_graph
+from midge.driver.report_data import report_of
+from midge.driver.selftest import selftest_files
+from midge.files import read_arrays, write_arrays, write_files, write_json
+from midge.graph.text import format_graph
+from midge.memory_plan.picture import draw_plan
+from midge.passes import run_passes
+from midge.report import render_html, render_text
+from midge.virtual_mcu import Target, target, targets as all_targets
+
+
+def targets(options: argparse.Namespace) -> int:
+    """`midge targets`."""
+    rows = all_targets()
+    if options.json:
+        write_json(options.json, [_target_json(t) for t in rows])
+        return 0
+    header = ("target", "core", "ISA", "clock", "RAM", "flash", "emulated by", "cycles")
+    table = [header, *(_target_row(t) for t in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _target_row(place: Target) -> tuple[str, ...]:
+    def kib(size: int | None) -> str:
+        return "-" if size is None else f"{size / 1024:g} KB"
+
+    return (
+        place.name,
+        place.core.name,
+        place.core.isa,
+        "-" if place.clock_hz is None else f"{place.clock_hz / 1e6:g} MHz",
+        kib(place.ram_bytes),
+        kib(place.flash_bytes),
+        ", ".join(place.core.emulators) or "portable C only, not emulated",
+        place.cycle_model or "not modelled",
+    )
+
+
+def _target_json(place: Target) -> dict[str, Any]:
+    return {
+        "name": place.name,
+        "title": place.title,
+        "kind": "board" if place.board else "core",
+        "core": place.core.name,
+        "isa": place.core.isa,
+        "features": sorted(place.core.features),
+        "clock_hz": place.clock_hz,
+        "ram_bytes": place.ram_bytes,
+        "flash_bytes": place.flash_bytes,
+        "emulators": list(place.core.emulators),
+        "cycle_model": place.cycle_model,
+        "sources": dict(place.board.sources) if place.board else {},
+    }
+
+
+def compile_model(options: argparse.Namespace) -> int:
+    """`midge compile`."""
+    artifact = _compile(options)
+    report = _report(artifact, options)
+    files = {
+        **artifact.emitted.files,
+        "report.json": json.dumps(report, indent=1) + "\n",
+        "report.html": render_html(report),
+    }
+    write_files(options.out, files)
+    print(render_text(report))
+    print(f"wrote {', '.join(files)} to {options.out}")
+    return 0
+
+
+def _compile(options: argparse.Namespace) -> Artifact:
+    return compile_graph(
+        load(options.model, options.name),
+        target=options.target,
+        cc=options.cc,
+        optimisation=f"-O{options.c_level}",
+        keep_input=options.keep_input,
+        measured=options.measure,
+    )
+
+
+def _report(artifact: Artifact, options: argparse.Namespace) -> dict[str, Any]:
+    """The report, with the costs of one run on random values where the target is emulated."""
+    emulated = artifact.program is not None
+    return report_of(artifact, artifact.run(emulator=options.emulator) if emulated else None)
+
+
+def run_model(options: argparse.Namespace) -> int:
+    """`midge run`; 1 when `--compare-layers` finds a difference."""
+    artifact = _compile(options)
+    inputs = read_arrays(options.input) if options.input else None
+    if options.compare_layers:
+        comparison = compare_layers(artifact, inputs)
+        print(comparison)
+        return 0 if comparison.difference is None else 1
+    result = artifact.run(inputs, emulator=options.emulator)
+    if options.output:
+        write_arrays(options.output, result.outputs)
+    if options.json:
+        write_json(options.json, result.to_json())
+    if options.json != "-":
+        print(render_text(report_of(artifact, result)))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """`midge show`."""
+    graph = run_passes(load(options.model, options.name))
+    choice = choose_kernels(graph, target(options.target).core.features)
+    ordered, _, plan = plan_graph(graph, choice, keep_input=options.keep_input)
+    print(format_graph(ordered, full=False))
+    print()
+    print(draw_plan(plan))
+    return 0
+
+
+def selftest(options: argparse.Namespace) -> int:
+    """`midge selftest`."""
+    files = selftest_files(_compile(options))
+    write_files(options.out, files)
+    print(f"wrote {', '.join(files)} to {options.out}")
+    return 0

@@ -1,0 +1,210 @@
+"""A compiled network: the emitted C, the program, and what it does on the virtual microcontroller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from midge.c_emitter import Choice, Emitted, Layer, layers_of
+from midge.driver.run_result import FlashBytes, LayerCost, RamBytes, RunResult
+from midge.driver.samples import Inputs, random_sample, take_samples
+from midge.driver.settings import Settings
+from midge.errors import UserError
+from midge.graph import Array, Graph
+from midge.memory_plan import Plan
+from midge.toolchain import Program
+from midge.virtual_mcu import (
+    Cycles,
+    Inference,
+    Machine,
+    Trace,
+    energy_uj,
+    latency_ms,
+    layer_cycles,
+    open_machine,
+    stack_bound,
+    total_cycles,
+)
+
+MOST_COUNTED_SAMPLES = 9
+"""Of a longer batch this many samples, evenly spread, are counted; all are run."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A network compiled for a target.
+
+    Attributes:
+        graph: As it runs: rewritten, in running order.
+        choice: A kernel for each op.
+        plan: Where everything stands in the arena.
+        emitted: The C.
+        program: The C, built and linked; None for a target that no compiler here knows.
+        settings: What was asked for.
+    """
+
+    graph: Graph
+    choice: Choice
+    plan: Plan
+    emitted: Emitted
+    program: Program | None
+    settings: Settings
+
+    def run(self, inputs: Inputs | None = None, *, emulator: str | None = None) -> RunResult:
+        """Run on the virtual microcontroller.
+
+        Args:
+            inputs: One sample or a batch along axis 0, int8; arrays by name for several inputs. None
+                runs one sample of seeded random values.
+            emulator: ``unicorn`` or ``qemu``; None takes the first that has the core.
+
+        Raises:
+            UserError: inputs do not fit, or nothing here emulates the target.
+            ToolError: the emulator is missing.
+        """
+        given = take_samples(self.graph, random_sample(self.graph) if inputs is None else inputs)
+        emulator = emulator or self.default_emulator
+        machine = self.open_machine(emulator)
+        samples = [self.to_bytes(sample) for sample in given.samples]
+        inferences = machine.run(samples)
+        counted = self._count(machine, samples)
+        inference, trace = counted[(len(counted) - 1) // 2]
+        target = self.settings.target
+        by_layer = layer_cycles(target, trace, machine.program.read)
+        cycles = total_cycles(by_layer)
+        peak = max(i.stack_peak_bytes for i in (*inferences, inference))
+        return RunResult(
+            outputs=given.pack(self.graph, [self.from_bytes(i.outputs) for i in inferences]),
+            target=target.name,
+            emulator=emulator,
+            compiler=machine.program.compiler,
+            samples=len(samples),
+            counted_samples=len(counted),
+            instructions=trace.instructions,
+            cycles=cycles.zero_wait if cycles else None,
+            cycles_modelled=cycles.modelled if cycles else None,
+            macs=self.graph.macs(),
+            ram_bytes=self.ram_bytes(peak),
+            flash_bytes=self.flash_bytes,
+            latency_ms=latency_ms(target, cycles),
+            energy_uj=energy_uj(target, cycles),
+            layers=self._layer_costs(trace, by_layer or {}),
+        )
+
+    def _count(self, machine: Machine, samples: list[tuple[bytes, ...]]) -> list[tuple[Inference, Trace]]:
+        """Count a spread of the samples; sorted by instructions."""
+        spread = np.linspace(0, len(samples) - 1, min(len(samples), MOST_COUNTED_SAMPLES))
+        flash = self.settings.target.flash
+        traced = [machine.trace(samples[i], flash=flash) for i in spread.round().astype(int)]
+        return sorted(traced, key=lambda pair: pair[1].instructions)
+
+    def layer_costs(self) -> dict[str, int]:
+        """Cycles of each op on one random sample, by name; instructions without a cycle model."""
+        result = self.run()
+        costs = {op.name: 0 for op in self.graph.ops}
+        for layer in result.layers:
+            cost = layer.cycles_modelled or layer.cycles or layer.instructions
+            costs[layer.name] = cost or 0
+        return costs
+
+    @property
+    def default_emulator(self) -> str:
+        """The first emulator that has the target's core.
+
+        Raises:
+            UserError: none has.
+        """
+        core = self.settings.target.core
+        if self.program is None or not core.emulators:
+            raise UserError(
+                f"{self.settings.target.name}: nothing here emulates a {core.title}; the C is emitted, "
+                "with portable kernels. Run it for another target, or on the board"
+            )
+        return core.emulators[0]
+
+    def open_machine(self, emulator: str | None = None) -> Machine:
+        """The virtual microcontroller with the program in its flash.
+
+        Raises:
+            UserError: nothing here emulates the target, or not this emulator.
+            ToolError: the emulator is missing.
+        """
+        emulator = emulator or self.default_emulator
+        return open_machine(self.built, emulator=emulator)
+
+    @property
+    def built(self) -> Program:
+        """The program.
+
+        Raises:
+            UserError: no compiler here knows the target.
+        """
+        if self.program is None:
+            raise UserError(f"{self.settings.target.name}: no compiler here builds for it")
+        return self.program
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The ops with their tensors."""
+        return layers_of(self.graph)
+
+    def to_bytes(self, sample: dict[str, Array]) -> tuple[bytes, ...]:
+        """Input arrays as the device holds them."""
+        return tuple(np.ascontiguousarray(sample[n]).tobytes() for n in self.graph.inputs)
+
+    def from_bytes(self, outputs: tuple[bytes, ...]) -> dict[str, Array]:
+        """Output arrays out of the device's bytes."""
+        tensors = [self.graph.tensors[n] for n in self.graph.outputs]
+        return {
+            t.name: np.frombuffer(content, t.dtype.numpy).reshape(t.shape)
+            for t, content in zip(tensors, outputs, strict=True)
+        }
+
+    def ram_bytes(self, stack_peak: int) -> RamBytes:
+        """RAM with this use of the stack."""
+        return RamBytes(
+            arena=self.plan.arena_bytes,
+            state=0,
+            static=self.built.static_bytes,
+            stack_peak=stack_peak,
+            stack_bound=stack_bound(self.built, f"{self.graph.name}_run").bytes,
+        )
+
+    @property
+    def flash_bytes(self) -> FlashBytes:
+        """Flash of code and constants."""
+        return FlashBytes(self.built.code_bytes, self.built.weights_bytes)
+
+    def weights_of(self, symbol: str) -> int:
+        """Bytes of the constants that belong to a layer's function."""
+        objects = (s for s in self.built.symbols if s.kind == "object")
+        return sum(s.size for s in objects if s.name.startswith(f"{symbol}_"))
+
+    def _layer_costs(self, trace: Trace, cycles: dict[int, Cycles]) -> tuple[LayerCost, ...]:
+        rows: list[LayerCost] = []
+        for layer, kernel, symbol in zip(
+            self.layers, self.choice, self.emitted.layer_symbols, strict=True
+        ):
+            if kernel is None or symbol is None:
+                continue
+            number = len(rows)
+            spent = cycles.get(number)
+            rows.append(
+                LayerCost(
+                    name=layer.op.name,
+                    op=layer.op.kind,
+                    shape=layer.output.shape,
+                    kernel=kernel.function,
+                    variant=kernel.variant,
+                    instructions=trace.layer_instructions[number],
+                    cycles=spent.zero_wait if spent else None,
+                    cycles_modelled=spent.modelled if spent else None,
+                    macs=layer.op.attributes.macs(layer.inputs, layer.outputs),
+                    scratch_bytes=kernel.scratch_bytes(layer),
+                    code_bytes=self.built.layer_code_bytes[symbol],
+                    weights_bytes=self.weights_of(symbol),
+                )
+            )
+        return tuple(rows)

@@ -1,0 +1,121 @@
+"""The main path: from a file to a program that has run on a virtual microcontroller.
+
+Read `load`, `compile_graph` and `realise`: that is Midge, from top to bottom.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from midge.c_emitter import Choice, Measure, choose_kernels, emit_c, planning_problem
+from midge.driver.artifact import Artifact
+from midge.driver.fit import check_fits
+from midge.driver.settings import Settings
+from midge.errors import UserError
+from midge.graph import Graph, verify
+from midge.importers import import_tflite
+from midge.memory_plan import Plan, plan_memory
+from midge.passes import run_passes
+from midge.toolchain import ModelInterface, Program, build, find_compiler
+from midge.version import VERSION
+from midge.virtual_mcu import target as find_target
+
+
+def load(path: str | Path, name: str | None = None) -> Graph:
+    """Read a model file.
+
+    Args:
+        path: A .tflite file.
+        name: Name of the graph and prefix of the emitted C; made from the file's name when None.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or needs what Midge does not have.
+    """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise UserError(f"{path}: unknown kind of model {path.suffix!r}; supported: .tflite")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return import_tflite(data, path.name, name)
+
+
+def compile_graph(
+    graph: Graph,
+    *,
+    target: str = "cortex-m4",
+    cc: str = "zig",
+    optimisation: str = "-O2",
+    keep_input: bool = False,
+    measured: bool = False,
+) -> Artifact:
+    """Compile a network for a core or a board.
+
+    Args:
+        graph: From `load`, or made in memory.
+        target: A name that `midge targets` lists.
+        cc: ``zig`` or ``gcc``.
+        optimisation: Level of the C compiler, such as ``-O2``.
+        keep_input: Inputs survive a run; costs their bytes in the arena.
+        measured: Choose between kernels by running each on the virtual core instead of by rule.
+
+    Returns:
+        The emitted C, the program and the plan; `Artifact.run` runs it.
+
+    Raises:
+        UserError: the graph or an option is at fault.
+        DoesNotFitError: the board is too small.
+        ToolError: the C compiler is missing or fails.
+    """
+    settings = Settings(find_target(target), cc, optimisation, keep_input)
+    lowered = run_passes(verify(graph))
+    measure = _measure_on_virtual_core(lowered, settings) if measured else None
+    choice = choose_kernels(lowered, settings.target.core.features, measure)
+    artifact = realise(lowered, choice, settings)
+    check_fits(artifact)
+    return artifact
+
+
+def realise(graph: Graph, choice: Choice, settings: Settings) -> Artifact:
+    """Plan the memory, emit the C and build it, for kernels that are chosen already.
+
+    Raises:
+        ToolError: the C compiler is missing or fails.
+    """
+    ordered, choice, plan = plan_graph(graph, choice, keep_input=settings.keep_input)
+    emitted = emit_c(ordered, choice, plan, VERSION)
+    program = _build(ordered, emitted.files, emitted.layer_symbols, settings)
+    return Artifact(ordered, choice, plan, emitted, program, settings)
+
+
+def plan_graph(graph: Graph, choice: Choice, *, keep_input: bool) -> tuple[Graph, Choice, Plan]:
+    """A place for every tensor, and the graph and its kernels in the order in which they run."""
+    plan = plan_memory(planning_problem(graph, choice, keep_input=keep_input))
+    ordered = graph.with_ops([graph.ops[i] for i in plan.order])
+    return ordered, tuple(choice[i] for i in plan.order), plan
+
+
+def _build(
+    graph: Graph, files: dict[str, str], symbols: tuple[str | None, ...], settings: Settings
+) -> Program | None:
+    """Compile and link; None for a core that no compiler here knows."""
+    core = settings.target.core
+    if not core.emulated:
+        return None
+    interface = ModelInterface(
+        name=graph.name,
+        input_bytes=tuple(graph.tensors[n].size_bytes for n in graph.inputs),
+        output_bytes=tuple(graph.tensors[n].size_bytes for n in graph.outputs),
+        layers=tuple(s for s in symbols if s is not None),
+    )
+    compiler = find_compiler(settings.cc, core.name)
+    return build(compiler, files, interface, optimisation=settings.optimisation)
+
+
+def _measure_on_virtual_core(graph: Graph, settings: Settings) -> Measure:
+    def measure(choice: Choice) -> list[int]:
+        costs = realise(graph, choice, settings).layer_costs()
+        return [costs[op.name] for op in graph.ops]
+
+    return measure

@@ -1,0 +1,90 @@
+"""Reading and writing files for the command line; every failure is a UserError."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from midge.errors import UserError
+from midge.graph import Array
+
+
+def read_arrays(path: str) -> Array | dict[str, Array]:
+    """A .npy as an array, a .npz as arrays by name; nothing pickled is loaded.
+
+    Raises:
+        UserError: the file cannot be read or holds something else.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            return {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is not a .npy or .npz file of numbers: {error}") from None
+
+
+def write_arrays(path: str, arrays: Array | Mapping[str, Array]) -> None:
+    """An array as .npy, arrays by name as .npz; the name's ending has to agree.
+
+    Raises:
+        UserError: it does not, or the file cannot be written.
+    """
+    named = isinstance(arrays, Mapping)
+    expected = ".npz" if named else ".npy"
+    if Path(path).suffix != expected:
+        raise UserError(f"{path}: these outputs are written as {expected}; name the file so")
+    try:
+        with Path(path).open("wb") as file:
+            if isinstance(arrays, Mapping):
+                # np.savez takes names as keywords, where a tensor called "file" would clash.
+                with zipfile.ZipFile(file, "w") as archive:
+                    for name, array in arrays.items():
+                        with archive.open(f"{name}.npy", "w") as entry:
+                            np.lib.format.write_array(entry, np.ascontiguousarray(array))
+            else:
+                np.save(file, np.asarray(arrays))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_json(path: str, content: Any) -> None:
+    """JSON into a file, or on standard output for ``-``.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    text = json.dumps(content, indent=1) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_files(folder: str, files: Mapping[str, str]) -> None:
+    """Texts into a folder, which is made if need be.
+
+    Raises:
+        UserError: the folder or a file cannot be written; files before it are complete.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            # Renamed into place, so that a reader never sees half a file.
+            partial = Path(folder) / f".{name}.partial"
+            partial.write_text(text, "utf-8", newline="\n")
+            partial.replace(Path(folder) / name)
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.oracle import tflm_outputs_of_samples
+
+from midge.synthetic import OPERATORS, SyntheticNetwork, single_op_networks
+from midge.synthetic.network_builder import Quantization
+
+NETWORKS = single_op_networks()
+
+
+def test_names_are_unique_and_every_operator_is_there() -> None:
+    names = [network.name for network in NETWORKS]
+    assert len(set(names)) == len(names)
+    assert {name.split("/")[0] for name in names} == set(OPERATORS)
+
+
+def test_the_same_call_gives_the_same_bytes() -> None:
+    again = single_op_networks()
+    assert [a.model_bytes for a in again] == [b.model_bytes for b in NETWORKS]
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+def test_tflite_micro_takes_every_one(op: str) -> None:
+    for network in NETWORKS:
+        if network.name.startswith(f"{op}/"):
+            (operator,) = network.model.operators
+            assert operator.op == op
+            samples = [network.sample_inputs(seed) for seed in range(2)]
+            outputs = tflm_outputs_of_samples(network.model_bytes, samples)
+            shape = network.model.tensor(operator.outputs[0]).shape
+            assert [(y.shape, y.dtype) for (y,) in outputs] == [(shape, np.int8)] * 2, network.name
+
+
+def _multipliers(network: SyntheticNetwork) -> np.ndarray:
+    (operator,) = network.model.operators
+    scales = []
+    for name in (operator.inputs[0], operator.outputs[0]):
+        assert name is not None
+        quantization = network.model.tensor(name).quantization
+        assert quantization is not None
+        scales.append(quantization.scale)
+    assert operator.inputs[1] is not None
+    weights = network.model.tensor(operator.inputs[1]).quantization
+    assert isinstance(weights, Quantization)
+    return scales[0] * np.float32(weights.scales).astype(np.float64) / scales[1]
+
+
+@pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize(
+    ("case", "low", "high"),
+    [
+        ("multiplier_flushed_to_zero", 2.0**-33, 2.0**-31),
+        ("multiplier_shift_-31", 2.0**-32, 2.0**-30),
+        ("multiplier_2^-20", 2.0**-20, 2.0**-18),
+        ("multiplier_rounds_up_to_1", 1 - 2.0**-33, 1 - 2.0**-35),
+        ("multiplier_1", 1.0, 1.0),
+        ("multiplier_3000", 2999.0, 4500.0),
+    ],
+)
+def test_extreme_multipliers_are_what_their_names_say(
+    op: str, case: str, low: float, high: float
+) -> None:
+    (network,) = (n for n in NETWORKS if n.name == f"{op}/{case}")
+    multipliers = _multipliers(network)
+    assert low <= multipliers.min()
+    assert multipliers.max() <= high
