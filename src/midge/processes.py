@@ -27,7 +27,7 @@ _INSTALL_HINTS = {
 }
 
 
-class TimedOut(ToolError):
+class TimedOutError(ToolError):
     """A program did not end within its time and was killed."""
 
 
@@ -69,7 +69,7 @@ def run(
     command: Sequence[str | Path],
     *,
     timeout_s: float,
-    input: bytes | None = None,  # noqa: A002 - the name that subprocess gives it
+    input: bytes | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Completed:
@@ -88,7 +88,7 @@ def run(
 
     Raises:
         ToolError: The program is missing or cannot be started.
-        TimedOut: It did not end in time.
+        TimedOutError: It did not end in time.
     """
     argv = tuple(str(part) for part in command)
     environment = {**os.environ, **env} if env else None
@@ -115,7 +115,7 @@ def run(
             stdout, stderr = process.communicate(input, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             _kill_group(process)
-            raise TimedOut(
+            raise TimedOutError(
                 f"{argv[0]}: did not end within {timeout_s:g} s and was killed; "
                 f"command: {shlex.join(argv)}"
             ) from error

@@ -3,9 +3,9 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
-from support.oracle import tflm_outputs_of_samples
 
 from midge.synthetic import keyword_model
+from support.oracle import tflm_outputs_of_samples
 
 NETWORK = keyword_model()
 

@@ -6,6 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from midge.synthetic import ModelDescription, write_tflite
+from midge.synthetic.model_description import (
+    AddOptions,
+    DepthwiseConv2DOptions,
+    Operator,
+    Quantization,
+    SoftmaxOptions,
+    Tensor,
+)
+from midge.synthetic.network_builder import NetworkBuilder, Weights
 from support.oracle import (
     ModelKilledInterpreterError,
     ModelRefusedError,
@@ -20,17 +31,6 @@ from support.shared_data import (
     mlperf_tiny_model,
     needs_mlperf_tiny,
 )
-
-from midge.synthetic import ModelDescription, write_tflite
-from midge.synthetic.model_description import (
-    AddOptions,
-    DepthwiseConv2DOptions,
-    Operator,
-    Quantization,
-    SoftmaxOptions,
-    Tensor,
-)
-from midge.synthetic.network_builder import NetworkBuilder, Weights
 
 # tflite-runtime ran these ADDs in place when the golden layers were recorded, so that the entries
 # of their first operands (convolution outputs) hold the sums.

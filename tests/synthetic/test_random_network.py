@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from support.oracle import tflm_outputs, tflm_outputs_of_samples
 
 from midge.errors import UserError
 from midge.synthetic import OPERATORS, SyntheticNetwork, random_network
@@ -18,6 +17,7 @@ from midge.synthetic.model_description import (
     Operator,
     Pool2DOptions,
 )
+from support.oracle import tflm_outputs, tflm_outputs_of_samples
 
 MAX_OPS, MAX_ELEMENTS = 8, 2048
 NETWORKS = [random_network(seed) for seed in range(120)]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.oracle import tflm_outputs_of_samples
 
 from midge.synthetic import OPERATORS, SyntheticNetwork, single_op_networks
 from midge.synthetic.network_builder import Quantization
+from support.oracle import tflm_outputs_of_samples
 
 NETWORKS = single_op_networks()
 
@@ -31,6 +31,23 @@ def test_tflite_micro_takes_every_one(op: str) -> None:
             outputs = tflm_outputs_of_samples(network.model_bytes, samples)
             shape = network.model.tensor(operator.outputs[0]).shape
             assert [(y.shape, y.dtype) for (y,) in outputs] == [(shape, np.int8)] * 2, network.name
+
+
+def test_the_oracle_multiplies_weight_and_input_scale_in_double() -> None:
+    """A newer TFLite Micro than tflite-runtime 2.14, which rounds their product to float32."""
+    (network,) = (n for n in NETWORKS if n.name == "FULLY_CONNECTED/per_tensor_product_in_double")
+    bias = network.model.tensor("fully_connected_0/bias").values
+    assert bias is not None
+    outputs = {
+        rounding: np.rint(bias * (product / float(np.float32(185.76)))).astype(np.int8)
+        for rounding, product in (
+            ("double", float(np.float32(0.0865)) * float(np.float32(0.00566))),
+            ("float32", float(np.float32(0.0865) * np.float32(0.00566))),
+        )
+    }
+    ((got,),) = tflm_outputs_of_samples(network.model_bytes, [network.sample_inputs(0)])
+    np.testing.assert_array_equal(got[0], outputs["double"])
+    assert (got[0] != outputs["float32"]).all()
 
 
 def _multipliers(network: SyntheticNetwork) -> np.ndarray:

@@ -28,7 +28,7 @@ from midge.virtual_mcu import (
     total_cycles,
 )
 
-MOST_COUNTED_SAMPLES = 9
+MOST_COUNTED_SAMPLES = 5
 """Of a longer batch this many samples, evenly spread, are counted; all are run."""
 
 

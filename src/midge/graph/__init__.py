@@ -2,6 +2,8 @@
 
 from midge.graph.interpreter import interpret, outputs_of
 from midge.graph.ops import OPS
+from midge.graph.text import format_graph
+from midge.graph.text_parser import parse_graph
 from midge.graph.types import (
     Activation,
     Array,
@@ -28,7 +30,9 @@ __all__ = [
     "Rounding",
     "Tensor",
     "TensorType",
+    "format_graph",
     "interpret",
     "outputs_of",
+    "parse_graph",
     "verify",
 ]

@@ -1,24 +1,25 @@
 """Words of the text form: how names and numbers are written, and how a line is read.
 
-Whatever is written here is read back as the same bits, and looks the same on every machine: no table
-of a Python or Unicode release takes part in it.
+Whatever is written here is read back as the same bits, and looks the same on every machine: no
+table of a Python or Unicode release takes part in it.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import hashlib
 import math
 import re
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 
 from midge.errors import UserError
-from midge.graph.types import Array
+from midge.graph.types import Array, Attributes, DType
 
-INLINE_ELEMENTS = 16
-"""Constants of integers up to this many are written out; others by their digest."""
+FORMAT_NAME = "midge-graph"
+FORMAT_VERSION = 1
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNESCAPES = {escape[1]: character for character, escape in _ESCAPES.items()}
@@ -51,7 +52,7 @@ _INTEGER = re.compile("-?[0-9]+")
 
 
 def quote(name: str) -> str:
-    """A name in double quotes; what cannot be seen as itself becomes ``\\n`` or ``\\u{feff}``."""
+    r"""A name in double quotes; what cannot be seen as itself becomes ``\n`` or ``\u{feff}``."""
 
     def escape(match: re.Match[str]) -> str:
         character = match[0]
@@ -84,6 +85,42 @@ def constant_digest(data: Array) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+def type_text(dtype: DType, shape: tuple[int, ...]) -> str:
+    """Element type and shape, such as ``int8[1, 64]``."""
+    return dtype.value + list_text([str(extent) for extent in shape])
+
+
+def attribute_words(attributes: Attributes) -> list[str]:
+    """``name=value`` for each attribute that has not its default."""
+    words = []
+    for field in dataclasses.fields(attributes):
+        value = getattr(attributes, field.name)
+        if value != field.default or _value_text(value) != _value_text(field.default):
+            words.append(f"{field.name}={_value_text(value)}")
+    return words
+
+
+def _value_text(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case enum.Enum():
+            return str(value.value)
+        case int() | np.integer():
+            return str(int(value))
+        case float() | np.floating():
+            return float64_text(float(value))
+        case tuple():
+            return list_text([_value_text(item) for item in value])
+        case _:
+            raise UserError(f"attribute value {value!r} has no text")
+
+
+def list_text(items: list[str]) -> str:
+    """Items in square brackets."""
+    return f"[{', '.join(items)}]"
+
+
 def hidden_character(text: str) -> re.Match[str] | None:
     """The first character other than a line end that has to be written as an escape."""
     return _HIDDEN_CHARACTER.search(text)
@@ -91,17 +128,17 @@ def hidden_character(text: str) -> re.Match[str] | None:
 
 def _float32_bytes(real: float) -> bytes:
     try:
-        return struct.pack("<f", real)
+        return struct.pack("<f", real) if math.isfinite(real) else b""
     except OverflowError:
         return b""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Token:
     """A word of a line.
 
     Attributes:
-        kind: ``string``, ``digest``, ``bits``, ``number``, ``tensor``, ``word``, ``mark`` or ``end``.
+        kind: ``string``, ``digest``, ``bits``, ``number``, ``tensor``, ``word``, ``mark``, ``end``.
         text: As it stands in the line; "" at its end.
         column: Of its first character, from 1.
     """
@@ -112,7 +149,7 @@ class Token:
 
 
 class Line:
-    """Reads the words of one line from left to right; every method raises UserError if it cannot.
+    """Reads the words of one line from left to right; a method that cannot raises UserError.
 
     Attributes:
         number: From 1, for messages.
@@ -166,10 +203,14 @@ class Line:
 
     def skip(self, mark: str) -> bool:
         """Pass over this mark or word if it is next; says whether it was."""
-        if self.token.kind not in ("mark", "word") or self.token.text != mark:
+        if not self.sees(mark):
             return False
         self.token = self._scan()
         return True
+
+    def sees(self, mark: str) -> bool:
+        """This mark or word is next."""
+        return self.token.kind in ("mark", "word") and self.token.text == mark
 
     def end(self) -> None:
         """Nothing may follow."""

@@ -32,10 +32,10 @@ class Canvas:
     def __init__(self, width: int, height: int) -> None:
         self._lines = [[0] * width for _ in range(height)]
         self._glyphs = [[" "] * width for _ in range(height)]
+        self._covered = [[False] * width for _ in range(height)]
+        self._labelled = [[False] * width for _ in range(height)]
 
-    def box(
-        self, x0: int, y0: int, x1: int, y1: int, *, open_left: bool, open_right: bool
-    ) -> None:
+    def box(self, x0: int, y0: int, x1: int, y1: int, *, open_left: bool, open_right: bool) -> None:
         """Draw the outline; an open side is where the box continues on another canvas."""
         for x in range(x0, x1):
             for y in (y0, y1):
@@ -46,6 +46,17 @@ class Canvas:
                 for y in range(y0, y1):
                     self._lines[y][x] |= DOWN
                     self._lines[y + 1][x] |= UP
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                self._covered[y][x] = True
+
+    def fill_holes(self, glyph: str) -> None:
+        """Fill what no box covers between the leftmost and the rightmost box of every row."""
+        for covered, glyphs in zip(self._covered, self._glyphs, strict=True):
+            inside = [x for x, is_covered in enumerate(covered) if is_covered]
+            for x in range(inside[0], inside[-1]) if inside else ():
+                if not covered[x]:
+                    glyphs[x] = glyph
 
     def fill(self, x0: int, y0: int, x1: int, y1: int, glyph: str) -> None:
         """Fill the inside of a box, where no line runs; nothing if it has no inside."""
@@ -55,30 +66,43 @@ class Canvas:
                     self._glyphs[y][x] = glyph
 
     def label(self, x0: int, y0: int, x1: int, y1: int, choices: tuple[str, ...]) -> None:
-        """Write the first of `choices` that has room inside the box, as near its middle as can be."""
+        """Write the first of `choices` that has room inside the box, as near its middle as can be.
+
+        A label covers a fill only if none of the choices finds an unfilled place, and then as far
+        left as can be: where the box begins.
+        """
         middle = (y0 + y1) / 2
-        inside = sorted(range(y0 + 1, y1), key=lambda y: (abs(y - middle), y))
-        for text in choices:
-            for y in inside:
-                run = self._longest_free_run(y, x0 + 1, x1)
-                if len(run) >= len(text):
-                    self.text(run.start + (len(run) - len(text)) // 2, y, text)
-                    return
+        rows = sorted(range(y0 + 1, y1), key=lambda y: (abs(y - middle), y))
+        for over_fill in (False, True):
+            for text in choices:
+                for y in rows:
+                    runs = self._free_runs(y, x0 + 1, x1, over_fill)
+                    fitting = [run for run in runs if len(run) >= len(text)]
+                    if fitting:
+                        run = fitting[0] if over_fill else max(fitting, key=len)
+                        x = run.start + (len(run) - len(text)) // 2
+                        self.text(x, y, text)
+                        self._labelled[y][x : x + len(text)] = [True] * len(text)
+                        return
 
     def text(self, x: int, y: int, text: str) -> None:
-        """Write `text` from a place on, over whatever is there but lines."""
-        for k, glyph in enumerate(text):
-            self._glyphs[y][x + k] = glyph
+        """Write `text` from a place on; lines stay above it."""
+        self._glyphs[y][x : x + len(text)] = text
 
-    def _longest_free_run(self, y: int, x0: int, x1: int) -> range:
-        best = range(x0, x0)
+    def _free_runs(self, y: int, x0: int, x1: int, over_fill: bool) -> list[range]:
+        runs = []
         start = x0
         for x in range(x0, x1 + 1):
-            if x == x1 or self._lines[y][x] or self._glyphs[y][x] != " ":
-                if x - start > len(best):
-                    best = range(start, x)
+            if (
+                x == x1
+                or self._lines[y][x]
+                or self._labelled[y][x]
+                or (not over_fill and self._glyphs[y][x] != " ")
+            ):
+                if x > start:
+                    runs.append(range(start, x))
                 start = x + 1
-        return best
+        return runs
 
     def lines(self) -> list[str]:
         """Return the rows from top to bottom."""

@@ -1,9 +1,9 @@
 """A plan as a picture in the terminal: steps from left to right, arena addresses from bottom to top.
 
 Every buffer is a box over the steps in which it is alive, labelled with the number of the step that
-writes it, which is also its row in the table below the picture. The address axis is linear, but a box
-too small to see is stretched until its label fits. Networks that are too long for the width are
-continued in further panels.
+writes it, which is also its row in the table below. The address axis is to scale, but for boxes too
+small to see: those are stretched until a label fits, and all above them moves up. A network too long
+for the width is continued in further panels.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from midge.memory_plan.canvas import Canvas
 from midge.memory_plan.plan import Plan
 from midge.memory_plan.problem import Problem
 
-AXIS = 9
 SHARED = "░"
 SCRATCH = "▒"
+FREE = "·"
 LEVELS = "▁▂▃▄▅▆▇█"
+# Columns a slot takes at least if that keeps the picture in one piece, and otherwise.
+NARROWEST, NARROW, WIDEST = 2.5, 3.0, 18.0
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,39 @@ def draw_plan(problem: Problem, plan: Plan, *, width: int = 100, height: int = 1
     """
     width = max(width, 40)
     boxes = _boxes(problem, plan)
-    rows = _row_of_address(boxes, plan.arena_bytes, height)
-    slots = len(plan.order) + 1
-    cell = max(3, len(str(slots - 1)) + 1)
-    per_panel = max(1, (width - AXIS - 1) // cell)
-    panels = -(-slots // per_panel)
+    frame = _frame(plan, boxes, width, height)
     lines = _headline(plan, width)
-    for panel in range(panels):
-        lines += ["", *_panel(plan, boxes, rows, width, panel * per_panel, per_panel)]
-    lines += ["", _legend(plan), "", *_table(problem, plan, width)]
+    for start in range(0, len(plan.order) + 1, frame.per_panel):
+        lines += ["", *_panel(plan, boxes, frame, start)]
+    lines += ["", _legend(plan, frame.axis), "", *_table(problem, plan, width)]
     return "".join(line.rstrip() + "\n" for line in lines)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The scales of a picture: the same in all its panels.
+
+    Attributes:
+        axis: Columns left of the first slot's line.
+        cell: Columns of one slot.
+        per_panel: Slots in one panel.
+        rows: Row line of every address at which a box begins or ends, counted from the bottom.
+    """
+
+    axis: int
+    cell: float
+    per_panel: int
+    rows: dict[int, int]
+
+
+def _frame(plan: Plan, boxes: Sequence[_Box], width: int, height: int) -> _Frame:
+    axis = len(f"{plan.arena_bytes:,}") + 1
+    columns, slots = width - axis - 1, len(plan.order) + 1
+    narrowest = NARROWEST if slots * NARROWEST <= columns else NARROW
+    panels = -(-slots // int(columns / narrowest))
+    per_panel = -(-slots // panels)
+    rows = _row_of_address(boxes, plan.arena_bytes, height)
+    return _Frame(axis, min(columns / per_panel, WIDEST), per_panel, rows)
 
 
 def _headline(plan: Plan, width: int) -> list[str]:
@@ -78,13 +103,13 @@ def _headline(plan: Plan, width: int) -> list[str]:
     return lines
 
 
-def _legend(plan: Plan) -> str:
-    entries = ["▲ sets the lower bound"]
+def _legend(plan: Plan, axis: int) -> str:
+    entries = [f"{FREE} free", "▲ sets the lower bound"]
     if plan.shared:
         entries.insert(0, f"{SHARED} written over its dying input")
     if plan.scratch_offsets:
         entries.insert(0, f"{SCRATCH} scratch")
-    return " " * AXIS + "   ".join(entries)
+    return " " * axis + "   ".join(entries)
 
 
 def _writer_labels(problem: Problem, plan: Plan) -> dict[str, str]:
@@ -143,57 +168,60 @@ def _row_of_address(boxes: Sequence[_Box], arena: int, height: int) -> dict[int,
     return rows
 
 
-def _panel(
-    plan: Plan, boxes: Sequence[_Box], rows: dict[int, int], width: int, start: int, count: int
-) -> list[str]:
-    """Draw slots `start` to `start + count - 1`."""
-    last = min(start + count, len(plan.order) + 1) - 1
-    shown = last - start + 1
-    # All panels share one scale, so that a continued network lines up under its beginning.
-    columns = width - AXIS - 1
-    share = min(columns, 18 * (len(plan.order) + 1)) / min(count, len(plan.order) + 1)
-    left = [AXIS + int(k * share) for k in range(shown + 1)]
-    top = max(rows.values())
-    canvas = Canvas(left[-1] + 1, top + 1)
+def _panel(plan: Plan, boxes: Sequence[_Box], frame: _Frame, start: int) -> list[str]:
+    """Draw the slots from `start` on that one panel has room for."""
+    last = min(start + frame.per_panel, len(plan.order) + 1) - 1
+    lefts = [frame.axis + int(k * frame.cell) for k in range(last - start + 2)]
+    rows = frame.rows
     visible = [box for box in boxes if box.first <= last and box.last >= start]
-    frames = []
+    top = max((rows[box.top] for box in visible), default=0)
+    canvas = Canvas(lefts[-1] + 1, top + 1)
+    outlines = []
     for box in visible:
-        x0, x1 = left[max(box.first, start) - start], left[min(box.last, last) - start + 1]
-        y0, y1 = top - rows[box.top], top - rows[box.bottom]
-        frames.append((x0, y0, x1, y1))
-        canvas.box(x0, y0, x1, y1, open_left=box.first < start, open_right=box.last > last)
-    for i, (x0, y0, x1, y1) in enumerate(frames):
+        x0, x1 = lefts[max(box.first, start) - start], lefts[min(box.last, last) - start + 1]
+        outline = (x0, top - rows[box.top], x1, top - rows[box.bottom])
+        canvas.box(*outline, open_left=box.first < start, open_right=box.last > last)
+        outlines.append(outline)
+    for i, (x0, y0, x1, y1) in enumerate(outlines):
         if visible[i].fill:
             canvas.fill(x0, y0, x1, y1, visible[i].fill)
-        for u0, v0, u1, v1 in frames[:i]:
+        for u0, v0, u1, v1 in outlines[:i]:
             canvas.fill(max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1), SHARED)
-    for box, frame in zip(visible, frames, strict=True):
-        canvas.label(*frame, box.labels)
-    for address, row in _axis_labels(boxes, rows, plan.arena_bytes):
-        canvas.text(0, top - row, f"{address:>{AXIS - 1},}")
-    numbers, loads, peaks = (" " * AXIS, f"{'live':>{AXIS - 1}} ", " " * AXIS)
+    for box, outline in zip(visible, outlines, strict=True):
+        canvas.label(*outline, box.labels)
+    canvas.fill_holes(FREE)
+    for address, row in _axis_labels(visible, rows):
+        canvas.text(0, top - row, f"{address:>{frame.axis - 1},}")
+    return [*canvas.lines(), *_rulers(plan, frame, lefts, start)]
+
+
+def _rulers(plan: Plan, frame: _Frame, lefts: list[int], start: int) -> list[str]:
+    """Return step numbers, live bytes as bars, and marks at the slots that set the bound."""
+    digits = len(str(len(plan.order)))
+    stride = next(s for s in (1, 2, 5, 10, 20, 50, 100) if s * frame.cell >= digits + 1)
     largest = max(slot.bound_bytes for slot in plan.live)
-    for k in range(shown):
-        room = left[k + 1] - left[k]
-        slot = plan.live[start + k]
-        numbers += f"{start + k or 'in'}".center(room)
-        level = slot.live_bytes * len(LEVELS) // max(1, plan.live_set_bytes, plan.arena_bytes)
-        bar = LEVELS[min(level, len(LEVELS) - 1)] if slot.live_bytes else " "
-        loads += " " + bar * (room - 1)
-        peaks += ("▲" if slot.bound_bytes == largest else "").center(room)
-    return [*canvas.lines(), numbers, loads, peaks]
+    numbers = marks = " " * frame.axis
+    bars = f"{'live':>{frame.axis - 1}} "
+    for k, (left, right) in enumerate(zip(lefts[:-1], lefts[1:], strict=True)):
+        room, slot = right - left, plan.live[start + k]
+        if (start + k) % stride == 0:
+            number = f"{start + k}" if start + k else "in"
+            numbers = numbers.ljust(left + 1 + (room - 1 - len(number)) // 2) + number
+        level = -(-slot.live_bytes * len(LEVELS) // plan.live_set_bytes) - 1
+        bars += " " + (LEVELS[min(level, 7)] if level >= 0 else " ") * (room - 1)
+        if slot.bound_bytes == largest:
+            marks = marks.ljust(left + room // 2) + "▲"
+    return [numbers, bars, *([marks] if marks.strip() else [])]
 
 
-def _axis_labels(
-    boxes: Sequence[_Box], rows: dict[int, int], arena: int
-) -> list[tuple[int, int]]:
-    """Return (address, row) for every row that has an edge: of its edges the largest box's."""
-    weight = {0: 1 << 62, arena: 1 << 62}
+def _axis_labels(boxes: Sequence[_Box], rows: dict[int, int]) -> list[tuple[int, int]]:
+    """Return (address, row) for every row with an edge of a box: of several the largest box's."""
+    weight: dict[int, int] = {}
     for box in boxes:
         for edge in (box.bottom, box.top):
             weight[edge] = max(weight.get(edge, 0), box.top - box.bottom)
     chosen: dict[int, int] = {}
-    for edge in sorted(rows):
+    for edge in sorted(weight):
         row = rows[edge]
         if row not in chosen or weight[edge] > weight[chosen[row]]:
             chosen[row] = edge
@@ -205,7 +233,7 @@ def _table(problem: Problem, plan: Plan, width: int) -> list[str]:
     labels = _writer_labels(problem, plan)
     size = {buffer.name: buffer.size_bytes for buffer in problem.buffers}
     over = {entry.output: entry for entry in plan.shared}
-    rows = [("", "step", "buffer", "bytes", "address", "until", "live", "")]
+    rows = [("", "step", "buffer", "bytes", "address", "until", "live", "sharing")]
     entries: list[tuple[int, str, tuple[str, ...]]] = [(0, "", problem.inputs)]
     for slot, index in enumerate(plan.order, start=1):
         step = problem.steps[index]
@@ -241,7 +269,7 @@ def _align(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
     """Set columns side by side; the two name columns give way when it gets narrow."""
     widths = [max(len(row[c]) for row in rows) for c in range(8)]
     spare = width - sum(widths) - 2 * (len(widths) - 1)
-    while spare < 0 and max(widths[1], widths[2]) > 8:
+    while spare < 0 and max(widths[1], widths[2]) > 5:
         widths[1 if widths[1] >= widths[2] else 2] -= 1
         spare += 1
     lines = []

@@ -50,6 +50,9 @@ Accumulators are shifted left by up to the multiplier's exponent plus one, in 32
 the shift could overflow, which C leaves undefined and TFLite Micro does not check.
 """
 
+_FINEST_SCALE = 2.0**-26
+"""6 / scale must stay an int32, or a RELU6 is refused (kernel_util.cc)."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -342,7 +345,7 @@ class NetworkBuilder:
             products = self._as_samples(products)
         real = simulate.activate(products, options.activation)
         floor = float((largest * np.array(accumulator_scales)).max()) / _ACCUMULATOR_LIMIT
-        chosen = _at_least(floor, _resolved(output, real))
+        chosen = _at_least(max(floor, _FINEST_SCALE), _resolved(output, real))
         return self._operator(op, inputs, options, real, chosen, version=version)
 
     def _operator(

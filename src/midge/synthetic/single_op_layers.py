@@ -226,6 +226,17 @@ def _fully_connected_cases() -> Iterator[Case]:
     for activation in ACTIVATIONS:
         options = FullyConnectedOptions(activation=activation)
         yield _layer_case(activation, op, (3, 10), (25, 10), options)
+    yield f"{op}/per_tensor_product_in_double", _product_in_double
+
+
+def _product_in_double(builder: NetworkBuilder) -> str:
+    """Outputs on which rounding the product of the scales to float32 shows (older TFLite does)."""
+    x = builder.input((1, 1), Quantization((0.0865,), (0,)))
+    accumulators = (-45340633, -37372823, -25231398, 27128495, 37372822)
+    bias = np.array(accumulators, np.int32)
+    weights = Weights(np.zeros((bias.size, 1), np.int8), (0.00566,), bias)
+    output = Quantization((185.76,), (0,))
+    return builder.fully_connected(x, weights, FullyConnectedOptions(), output)
 
 
 def _layer_case(

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from midge.errors import ToolError, UserError
-from midge.processes import run
+from midge.processes import Completed, run
 from midge.toolchain.compilers import Compiler
 from midge.toolchain.program import ModelInterface, Program, read_program
+from midge.toolchain.targets import MemoryMap
 
 OPTIMISATIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz")
 """Optimisation levels that :func:`build` accepts."""
 
-_MODEL_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
-# The naked functions of the port take arguments by register.
-_PORT_WARNINGS = (*_MODEL_WARNINGS, "-Wno-unused-parameter")
+# zig's own levels are clang's -O0, -O2 and -Os; the others have to go past it.
+_ZIG_OPTIMISATIONS = {
+    "-O1": ("-O2", "-Xclang", "-O1"),
+    "-O3": ("-O2", "-Xclang", "-O3"),
+    "-Oz": ("-Os", "-Xclang", "-Oz"),
+}
+_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 _STARTUP = {"arm": "startup_arm.c", "riscv": "startup_riscv.c"}
-# Without this a compiler turns the loops of memcpy into calls of memcpy, and the harness's own
-# copies into library routines that would be counted as the model's.
-_NO_LIBRARY_CALLS = {"zig": ("-fno-builtin",), "gcc": ("-fno-tree-loop-distribute-patterns",)}
+# Naked functions take their arguments by register. Without the second option a compiler turns the
+# loops of memcpy into calls of memcpy, and the harness's own copies into library routines that
+# would be counted as the model's.
+_PORT_FLAGS = {
+    "zig": ("-Wno-unused-parameter", "-fno-builtin"),
+    "gcc": ("-Wno-unused-parameter", "-fno-tree-loop-distribute-patterns"),
+}
+
+# The linker script tells objects apart by these beginnings of their names.
+_MODEL_PREFIX = "midge__model_"
+_LIBRARY_PREFIX = "midge__library_"
+_PORT_PREFIX = "midge__port_"
 
 
 def build(
@@ -40,7 +55,7 @@ def build(
         sources: The model's files by relative name: ``<name>.h`` and every ``.c`` to compile.
         interface: The model's C name, tensor sizes and layer functions.
         optimisation: One of :data:`OPTIMISATIONS`.
-        stack_bytes: RAM kept for the stack.
+        stack_bytes: RAM kept for the stack, a multiple of 16.
         timeout_s: Longest time for one run of the compiler, in seconds.
 
     Returns:
@@ -55,66 +70,31 @@ def build(
             f"optimisation {optimisation!r} is not known; expected one of "
             f"{', '.join(OPTIMISATIONS)}"
         )
+    levels = (optimisation,)
+    if compiler.kind == "zig":
+        levels = _ZIG_OPTIMISATIONS.get(optimisation, levels)
     with tempfile.TemporaryDirectory(prefix="midge-") as temporary:
-        return _build_in(
-            Path(temporary), compiler, sources, interface, optimisation, stack_bytes, timeout_s
-        )
-
-
-def _build_in(
-    folder: Path,
-    compiler: Compiler,
-    sources: Mapping[str, str],
-    interface: ModelInterface,
-    optimisation: str,
-    stack_bytes: int,
-    timeout_s: float,
-) -> Program:
-    target = compiler.target
-    write_sources(folder / "model", sources)
-    port = {name: _port_text(name) for name in _port_files(target.family)}
-    port["midge_harness_model.h"] = _harness_binding(interface, target.required_macros)
-    write_sources(folder / "port", port)
-    objects = []
-    units = [
-        (f"model/{name}", "midge__model_", _MODEL_WARNINGS)
-        for name in sorted(sources)
-        if name.endswith(".c")
-    ]
-    unhelped = (*_PORT_WARNINGS, *_NO_LIBRARY_CALLS[compiler.kind])
-    units.append(("port/memory_functions.c", "midge__library_", unhelped))
-    units.append((f"port/{_STARTUP[target.family]}", "midge__port_", unhelped))
-    units.append(("port/harness.c", "midge__port_", unhelped))
-    for source, prefix, flags in units:
-        name = prefix + PurePosixPath(source).with_suffix(".o").name
-        if prefix == "midge__model_":
-            name = prefix + str(len(objects)) + "_" + PurePosixPath(name).name
-        objects.append(name)
-        _call(
-            compiler,
-            [
-                *compiler.flags,
-                optimisation,
-                *flags,
-                "-Imodel",
-                "-Iport",
-                "-c",
-                source,
-                "-o",
-                name,
-            ],
-            folder,
-            timeout_s,
-            f"compiling {PurePosixPath(source).name}",
-        )
-    (folder / "harness.ld").write_text(_linker_script(compiler, stack_bytes))
-    elf = _link(compiler, objects, folder, timeout_s)
+        shop = _Workshop(Path(temporary), compiler, timeout_s)
+        objects = [
+            shop.compile(f"model/{name}", f"{_MODEL_PREFIX}{index}.o", levels)
+            for index, name in enumerate(shop.write("model", sources))
+        ]
+        port = shop.write("port", _port_sources(compiler, interface))
+        for name in port:
+            library = name == "memory_functions.c"
+            prefix = _LIBRARY_PREFIX if library else _PORT_PREFIX
+            # The port is no subject of measurement, its library routines are.
+            chosen = levels if library else ("-O2",)
+            flags = (*chosen, *_PORT_FLAGS[compiler.kind])
+            objects.append(shop.compile(f"port/{name}", f"{prefix}{name[:-2]}.o", flags))
+        shop.write("", {"harness.ld": _linker_script(compiler.target.memory, stack_bytes)})
+        elf = shop.link(objects)
     return read_program(
         elf,
         core=compiler.core,
         compiler=compiler.version,
         interface=interface,
-        memory=target.memory,
+        memory=compiler.target.memory,
     )
 
 
@@ -133,66 +113,75 @@ def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _link(compiler: Compiler, objects: list[str], folder: Path, timeout_s: float) -> bytes:
-    options = [
-        *compiler.flags,
-        "-Wl,-T,harness.ld" if compiler.kind == "gcc" else "-Tharness.ld",
-        "-Wl,--gc-sections",
-        "-Wl,--build-id=none",
-        *objects,
-        "-o",
-        "midge.elf",
-    ]
-    if compiler.kind == "gcc":
-        arguments = [*options, "-nostdlib", "-static", "-Wl,--no-warn-rwx-segments", "-lgcc"]
-        _call(compiler, arguments, folder, timeout_s, "linking")
-    else:
-        # -Os chooses the small form of that library.
-        options += ["-Os", "-g"]
-        # zig builds its runtime library on first use for a core, which takes ten seconds: only a
-        # program that needs a routine from it should wait for that.
-        bare = run(
-            [*compiler.command, *options, "-nostdlib"],
-            timeout_s=timeout_s,
-            cwd=folder,
-            env=compiler.environment,
+@dataclass(frozen=True)
+class _Workshop:
+    """A folder in which one compiler works; every path it sees is relative to it."""
+
+    folder: Path
+    compiler: Compiler
+    timeout_s: float
+
+    def write(self, name: str, sources: Mapping[str, str]) -> list[str]:
+        """Write sources and return the names of those to compile, in a fixed order."""
+        write_sources(self.folder / name, sources)
+        return sorted(source for source in sources if source.endswith(".c"))
+
+    def compile(self, source: str, output: str, flags: tuple[str, ...]) -> str:
+        """Compile one file and return the object's name."""
+        include = ("-Imodel", "-Iport")
+        arguments = [*_WARNINGS, *flags, *include, "-c", source, "-o", output]
+        done = self._run([*self.compiler.flags, *arguments])
+        if done.returncode != 0:
+            raise self._failure(f"compiling {PurePosixPath(source).name}", done)
+        return output
+
+    def link(self, objects: list[str]) -> bytes:
+        """Link the objects and return the ELF file."""
+        options = [*self.compiler.flags, "-Wl,--gc-sections", "-Wl,--build-id=none", *objects]
+        options += ["-o", "midge.elf"]
+        if self.compiler.kind == "gcc":
+            libraries = ["-nostdlib", "-static", "-Wl,--no-warn-rwx-segments", "-lgcc"]
+            done = self._run([*options, "-Wl,-T,harness.ld", *libraries])
+        else:
+            # -Os chooses the small form of zig's runtime library, -g keeps the symbols.
+            options += ["-Tharness.ld", "-Os", "-g"]
+            done = self._run([*options, "-nostdlib"])
+            # zig builds that library on first use for a core, which takes seconds: only a program
+            # that needs a routine from it should wait for that.
+            if done.returncode != 0 and "undefined symbol" in done.stderr_text:
+                done = self._run(options)
+        if done.returncode != 0:
+            raise self._failure("linking", done)
+        return (self.folder / "midge.elf").read_bytes()
+
+    def _run(self, arguments: list[str]) -> Completed:
+        return run(
+            [*self.compiler.command, *arguments],
+            timeout_s=self.timeout_s,
+            cwd=self.folder,
+            env=self.compiler.environment_in(self.folder),
         )
-        if bare.returncode != 0 and "undefined symbol" in bare.stderr_text:
-            _call(compiler, options, folder, timeout_s, "linking")
-        elif bare.returncode != 0:
-            raise _failure(compiler, "linking", bare.stderr_text)
-    return (folder / "midge.elf").read_bytes()
+
+    def _failure(self, step: str, done: Completed) -> ToolError:
+        complaint = (done.stderr_text or done.stdout_text).strip()
+        shown = "\n".join(complaint.splitlines()[:30])
+        return ToolError(
+            f"{self.compiler.version} for {self.compiler.core} failed while {step}:\n{shown}"
+        )
 
 
-def _call(
-    compiler: Compiler, arguments: list[str], folder: Path, timeout_s: float, step: str
-) -> None:
-    done = run(
-        [*compiler.command, *arguments],
-        timeout_s=timeout_s,
-        cwd=folder,
-        env=compiler.environment,
-    )
-    if done.returncode != 0:
-        raise _failure(compiler, step, done.stderr_text or done.stdout_text)
-
-
-def _failure(compiler: Compiler, step: str, complaint: str) -> ToolError:
-    lines = complaint.strip().splitlines()
-    shown = "\n".join(lines[:30])
-    return ToolError(f"{compiler.version} for {compiler.core} failed while {step}:\n{shown}")
-
-
-def _port_files(family: str) -> tuple[str, ...]:
-    return (_STARTUP[family], "harness.c", "semihosting.h", "memory_functions.c")
+def _port_sources(compiler: Compiler, interface: ModelInterface) -> dict[str, str]:
+    names = (_STARTUP[compiler.target.family], "harness.c", "semihosting.h", "memory_functions.c")
+    port = {name: _port_text(name) for name in names}
+    port["midge_harness_model.h"] = _harness_binding(interface, compiler.target.required_macros)
+    return port
 
 
 def _port_text(name: str) -> str:
     return (resources.files("midge") / "device" / "ports" / name).read_text(encoding="utf-8")
 
 
-def _linker_script(compiler: Compiler, stack_bytes: int) -> str:
-    memory = compiler.target.memory
+def _linker_script(memory: MemoryMap, stack_bytes: int) -> str:
     text = _port_text("harness.ld")
     for mark, value in (
         ("@FLASH_ORIGIN@", memory.flash_origin),
@@ -206,20 +195,20 @@ def _linker_script(compiler: Compiler, stack_bytes: int) -> str:
 
 
 def _harness_binding(interface: ModelInterface, required_macros: tuple[str, ...]) -> str:
-    prefix = interface.name.upper()
+    """Return the header that gives the harness the model's names, sizes and expected ISA."""
     name = interface.name
     lines = ["#ifndef MIDGE_HARNESS_MODEL_H", "#define MIDGE_HARNESS_MODEL_H", ""]
     for condition in required_macros:
         lines += [f"#if !({condition})", f'#error "expected of this core: {condition}"', "#endif"]
-    lines += ["", "#include <stdint.h>", f'#include "{name}.h"', ""]
+    lines += ["", "#include <stdint.h>", "", f'#include "{name}.h"', ""]
     for suffix in ("ARENA_BYTES", "ARENA_ALIGN", "STATE_BYTES"):
-        lines.append(f"#define MIDGE_HARNESS_{suffix} {prefix}_{suffix}")
+        lines.append(f"#define MIDGE_HARNESS_{suffix} {name.upper()}_{suffix}")
     for suffix in ("init", "run", "input", "output"):
         lines.append(f"#define MIDGE_HARNESS_{suffix.upper()} {name}_{suffix}")
     for kind, sizes in (("input", interface.input_bytes), ("output", interface.output_bytes)):
         values = ", ".join(f"{size}u" for size in sizes)
-        lines.append(f"#define MIDGE_HARNESS_{kind.upper()}S {len(sizes)}u")
-        lines.append(
-            f"static const uint32_t midge_harness_{kind}_bytes[{len(sizes)}] = {{{values}}};"
-        )
+        lines += [
+            f"#define MIDGE_HARNESS_{kind.upper()}S {len(sizes)}u",
+            f"static const uint32_t midge_harness_{kind}_bytes[{len(sizes)}] = {{{values}}};",
+        ]
     return "\n".join([*lines, "", "#endif", ""])

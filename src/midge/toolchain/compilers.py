@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,6 @@ class Compiler:
         command: Program and leading arguments.
         flags: Options that choose the core and make builds reproducible.
         target: The core's toolchain facts.
-        environment: Variables that its processes need.
     """
 
     kind: str
@@ -55,12 +55,18 @@ class Compiler:
     command: tuple[str, ...]
     flags: tuple[str, ...]
     target: Target
-    environment: Mapping[str, str]
 
     @property
     def core(self) -> str:
         """Name of the core that this compiler is aimed at."""
         return self.target.core
+
+    def environment_in(self, folder: Path) -> Mapping[str, str]:
+        """Return the variables that its processes need when they work in ``folder``."""
+        if self.kind == "zig":
+            return zig_environment(folder)
+        # Messages in English, so that they can be searched for.
+        return {"LC_ALL": "C"}
 
 
 def cache_directory() -> Path:
@@ -110,10 +116,16 @@ def zig_program() -> str:
     )
 
 
-def zig_environment() -> dict[str, str]:
-    """Return the variables that keep zig's caches inside Midge's own."""
-    directory = str(cache_directory() / "zig")
-    return {"ZIG_GLOBAL_CACHE_DIR": directory, "ZIG_LOCAL_CACHE_DIR": directory}
+def zig_environment(folder: Path) -> dict[str, str]:
+    """Return the variables that tell zig where to keep what.
+
+    Its runtime libraries go to Midge's per-user cache, objects to the folder it works in: those
+    are made once and then linked, so that caching them would only fill the disk.
+    """
+    return {
+        "ZIG_GLOBAL_CACHE_DIR": str(cache_directory() / "zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(folder / ".zig-cache"),
+    }
 
 
 def find_compiler(kind: str, core: str) -> Compiler:
@@ -139,7 +151,6 @@ def find_compiler(kind: str, core: str) -> Compiler:
             command=(program, "cc"),
             flags=(*target.zig, *_COMMON_FLAGS, *_ZIG_FLAGS),
             target=target,
-            environment=zig_environment(),
         )
     if kind == "gcc":
         found = shutil.which(target.gcc_program)
@@ -154,14 +165,15 @@ def find_compiler(kind: str, core: str) -> Compiler:
             command=(found,),
             flags=(*target.gcc, *_COMMON_FLAGS, *_GCC_FLAGS),
             target=target,
-            environment={"LC_ALL": "C"},
         )
     raise UserError(f"compiler {kind!r} is not known; expected one of {', '.join(COMPILER_KINDS)}")
 
 
 @functools.cache
 def _zig_version(program: str) -> str:
-    done = run([program, "cc", "--version"], timeout_s=120, env=zig_environment())
+    with tempfile.TemporaryDirectory(prefix="midge-") as folder:
+        environment = zig_environment(Path(folder))
+        done = run([program, "cc", "--version"], timeout_s=120, env=environment)
     words = done.stdout_text.split()
     clang = words[words.index("version") + 1] if "version" in words[:-1] else "unknown"
     zig = run([program, "version"], timeout_s=120).stdout_text.strip()

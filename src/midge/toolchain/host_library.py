@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +73,7 @@ def build_host_library(
             [*program, *options, "-I.", *units, "-o", "library.so"],
             timeout_s=timeout_s,
             cwd=build_folder,
-            env=zig_environment(),
+            env=zig_environment(build_folder),
         )
         if done.returncode != 0:
             hint = f"; {install_hint('gcc')}" if with_gcc else ""
@@ -82,5 +81,5 @@ def build_host_library(
             raise ToolError(
                 f"the host's C compiler failed on {', '.join(units)}{hint}:\n{complaint}"
             )
-        os.replace(build_folder / "library.so", library)
+        (build_folder / "library.so").replace(library)
     return library

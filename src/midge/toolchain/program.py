@@ -98,7 +98,7 @@ class Program:
 
     @property
     def flash_bytes(self) -> int:
-        """Flash that the model occupies: code and weights, and the initial values of static data."""
+        """Flash that the model occupies: code, weights, initial values of its static data."""
         return self.code_bytes + self.weights_bytes
 
     def symbol(self, name: str) -> Symbol:

@@ -1,10 +1,25 @@
 """Virtual microcontrollers: cores and boards, emulators, cycle and energy models, stack bounds."""
 
 from midge.virtual_mcu.block_trace import CALLER, Edge, FlashStatistics, Trace
-from midge.virtual_mcu.boards import BOARDS, Board, CacheGeometry, FlashMemory, Target, target, targets
+from midge.virtual_mcu.boards import (
+    BOARDS,
+    Board,
+    CacheGeometry,
+    FlashMemory,
+    Target,
+    target,
+    targets,
+)
 from midge.virtual_mcu.cores import CORES, Core
 from midge.virtual_mcu.energy import energy_uj, latency_ms
-from midge.virtual_mcu.machine import EMULATORS, Inference, Machine, MemoryView, Sample, open_machine
+from midge.virtual_mcu.machine import (
+    EMULATORS,
+    Inference,
+    Machine,
+    MemoryView,
+    Sample,
+    open_machine,
+)
 from midge.virtual_mcu.memory_model import Cycles, layer_cycles, total_cycles
 from midge.virtual_mcu.qemu_machine import ClockedInference, QemuMachine
 from midge.virtual_mcu.stack_bound import StackBound, stack_bound

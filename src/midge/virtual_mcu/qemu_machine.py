@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 
 from midge.errors import InternalError, ToolError, UserError
-from midge.processes import TimedOut, install_hint, run
+from midge.processes import TimedOutError, install_hint, run
 from midge.toolchain import Program, build_host_library
 from midge.virtual_mcu.block_trace import (
     EDGE_ROW,
@@ -210,7 +210,7 @@ class QemuMachine:
             command += ["-kernel", "midge.elf"]
             try:
                 done = run(command, timeout_s=self._timeout_s, cwd=folder)
-            except TimedOut as error:
+            except TimedOutError as error:
                 raise InternalError(
                     f"{self.program.interface.name}_run on {self.program.core}: no return within "
                     f"{self._timeout_s:g} s under QEMU, {len(samples)} samples"
@@ -298,7 +298,7 @@ def _shape(geometry: CacheGeometry | None) -> str:
 def _plugin_version(executable: str) -> int:
     """Return the version of the plugin interface that this QEMU accepts.
 
-    Versions before 9.0 take 0 or 1, those from 9.0 on 2 or more (QEMU's include/qemu/qemu-plugin.h).
+    Releases before 9.0 take 0 or 1, later ones 2 or more (include/qemu/qemu-plugin.h in QEMU).
     """
     text = run([executable, "--version"], timeout_s=60).stdout_text
     found = re.search(r"version (\d+)", text)

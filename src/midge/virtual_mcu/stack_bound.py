@@ -134,9 +134,7 @@ class _Walk:
                 f"stack of a size known only at run time: {effect.text} in {self._place(effect)}"
             )
         if effect.flow in (Flow.INDIRECT_CALL, Flow.INDIRECT_JUMP):
-            raise _UnboundedError(
-                f"{effect.flow.value}: {effect.text} in {self._place(effect)}"
-            )
+            raise _UnboundedError(f"{effect.flow.value}: {effect.text} in {self._place(effect)}")
         return effect.deeper_bytes
 
     @staticmethod

@@ -142,7 +142,9 @@ def _arm_flow(
     if name in {"tbb", "tbh"}:
         return Flow.BRANCH, _branch_table(entry.address, 1 if name == "tbb" else 2, read)
     if name in {"pop", "ldm", "ldmia", "ldmdb"} and re.search(r"\bpc\b", operands):
-        return (Flow.RETURN if name == "pop" or operands.startswith("sp!") else Flow.INDIRECT_JUMP), ()
+        return (
+            Flow.RETURN if name == "pop" or operands.startswith("sp!") else Flow.INDIRECT_JUMP
+        ), ()
     if name == "ldr" and operands.startswith("pc,"):
         return (Flow.RETURN if "[sp]" in operands else Flow.INDIRECT_JUMP), ()
     if name == "mov" and operands.startswith("pc,"):
@@ -164,9 +166,7 @@ def _branch_table(address: int, entry_bytes: int, read: ReadMemory) -> tuple[int
 
 def _arm_depth(name: str, operands: str, constants: Constants) -> int | None:
     registers = operands.removeprefix("sp!, ")
-    if name in {"push", "vpush"} or (
-        name in {"stmdb", "vstmdb"} and operands.startswith("sp!,")
-    ):
+    if name in {"push", "vpush"} or (name in {"stmdb", "vstmdb"} and operands.startswith("sp!,")):
         return _register_bytes(registers)
     if name in {"pop", "vpop"} or (
         name in {"ldm", "ldmia", "vldmia"} and operands.startswith("sp!,")
@@ -265,9 +265,7 @@ def _riscv_flow(
     return Flow.NEXT, (), False
 
 
-def _riscv_jump(
-    address: int, name: str, operands: str
-) -> tuple[Flow, tuple[int, ...], bool]:
+def _riscv_jump(address: int, name: str, operands: str) -> tuple[Flow, tuple[int, ...], bool]:
     link, _, offset = operands.rpartition(", ")
     target = address + _number(offset)
     if name == "j" or link == "zero":

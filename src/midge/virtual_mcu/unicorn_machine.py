@@ -7,9 +7,8 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import unicorn
 from unicorn import arm_const, riscv_const, unicorn_const
-from unicorn.unicorn_py3.unicorn import uclib
+from unicorn.unicorn_py3.unicorn import Uc, UcError, uclib
 
 from midge.errors import InternalError, UserError
 from midge.toolchain import Program
@@ -239,8 +238,8 @@ class UnicornMachine:
                 after_layer(self._watched_layer, self)
         if status & 0xFF != 0:
             raise InternalError(
-                f"{self._run_function.name} on {self.program.core} returned status {status & 0xFF}; "
-                "expected 0 (ok)"
+                f"{self._run_function.name} on {self.program.core} returned status "
+                f"{status & 0xFF}; expected 0 (ok)"
             )
         trace = make_trace(
             edges, self.program.interface.layers, self._family, self.program.read, statistics
@@ -260,7 +259,7 @@ class UnicornMachine:
 
     @contextlib.contextmanager
     def _layers_watched(self, after_layer: AfterLayer) -> Iterator[None]:
-        """Call back when the caller goes on after a layer, which is when that layer has returned."""
+        """Call back when the caller goes on after a layer: that layer has returned."""
         run = self._run_function
         entries: dict[int, list[int]] = {}
         for index, name in enumerate(self.program.interface.layers):
@@ -300,7 +299,7 @@ class UnicornMachine:
             self._engine._uch, ctypes.byref(handle), kind, callback, user, begin, end
         )
         if status != unicorn_const.UC_ERR_OK:
-            raise InternalError(f"Unicorn refused the tracer's hook: {unicorn.UcError(status)}")
+            raise InternalError(f"Unicorn refused the tracer's hook: {UcError(status)}")
         return handle.value
 
     def _call(self, function: str, first: int, second: int) -> int:
@@ -315,7 +314,7 @@ class UnicornMachine:
         complaint = ""
         try:
             engine.emu_start(entry | thumb, self._halt, timeout=self._timeout_us)
-        except unicorn.UcError as error:
+        except UcError as error:
             complaint = str(error)
         counter = engine.reg_read(registers.program_counter)
         if complaint or self._fault or counter != self._halt:
@@ -340,19 +339,19 @@ class UnicornMachine:
         self._fault = f"{_ACCESS.get(access, 'access to bad')} memory at {address:#010x}+{size}"
         return False
 
-    def _on_exception(self, engine: unicorn.Uc, number: int, _data: object) -> None:
+    def _on_exception(self, engine: Uc, number: int, _data: object) -> None:
         self._fault = f"exception {number} (a fault, trap or undefined instruction)"
         engine.emu_stop()
 
 
-def _open_engine(core: str) -> tuple[unicorn.Uc, _Registers]:
+def _open_engine(core: str) -> tuple[Uc, _Registers]:
     if core in _ARM_MODELS:
         mode = unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS
-        engine = unicorn.Uc(unicorn_const.UC_ARCH_ARM, mode)
+        engine = Uc(unicorn_const.UC_ARCH_ARM, mode)
         engine.ctl_set_cpu_model(_ARM_MODELS[core])
         return engine, _ARM
     if core in _RISCV_CORES:
-        return unicorn.Uc(unicorn_const.UC_ARCH_RISCV, unicorn_const.UC_MODE_RISCV32), _RISCV
+        return Uc(unicorn_const.UC_ARCH_RISCV, unicorn_const.UC_MODE_RISCV32), _RISCV
     raise UserError(
         f"core {core!r}: Unicorn does not emulate it; it has {', '.join(_ARM_MODELS)}, "
         f"{', '.join(_RISCV_CORES)}. Use --emulator qemu"

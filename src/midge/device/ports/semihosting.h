@@ -22,31 +22,19 @@ enum { SEMIHOSTING_MODE_READ = 1, SEMIHOSTING_MODE_WRITE = 5 };
 #define SEMIHOSTING_APPLICATION_EXIT 0x20026u
 
 /* Every argument block has at most four words; registers and words are 32 bits wide here. */
+#if defined(__arm__)
 static inline int32_t semihosting_call(uint32_t operation, const void *arguments)
 {
-#if defined(__arm__)
     register uint32_t r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = arguments;
     __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
     return (int32_t)r0;
+}
 #elif defined(__riscv) && __riscv_xlen == 32
-    register uint32_t a0 __asm__("a0") = operation;
-    register const void *a1 __asm__("a1") = arguments;
-    /* The three instructions must be uncompressed and may not straddle a page. */
-    __asm__ volatile(".option push\n"
-                     ".option norvc\n"
-                     ".balign 16\n"
-                     "slli x0, x0, 0x1f\n"
-                     "ebreak\n"
-                     "srai x0, x0, 7\n"
-                     ".option pop\n"
-                     : "+r"(a0)
-                     : "r"(a1)
-                     : "memory");
-    return (int32_t)a0;
+/* In startup_riscv.c: the trap sequence must lie within one page. */
+int32_t semihosting_call(uint32_t operation, const void *arguments);
 #else
 #error "semihosting is written for Arm M-profile and RV32"
 #endif
-}
 
 #endif

@@ -35,6 +35,20 @@ __attribute__((naked, aligned(4), used)) void midge_port_fault_entry(void)
                      "j midge_port_fault\n");
 }
 
+/* The sequence of uncompressed instructions that the host takes for a request: 16 aligned bytes, so
+ * that no page boundary lies in it. */
+__attribute__((naked, noinline, aligned(16))) int32_t semihosting_call(uint32_t operation,
+                                                                       const void *arguments)
+{
+    __asm__ volatile(".option push\n"
+                     ".option norvc\n"
+                     "slli x0, x0, 0x1f\n"
+                     "ebreak\n"
+                     "srai x0, x0, 7\n"
+                     "ret\n"
+                     ".option pop\n");
+}
+
 _Noreturn void midge_port_start(void)
 {
     const volatile uint32_t *from = midge_port_data_load;
