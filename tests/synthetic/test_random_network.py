@@ -73,8 +73,10 @@ def test_only_the_chosen_operators_appear() -> None:
 
 
 def test_nothing_that_fits_is_an_error() -> None:
-    with pytest.raises(UserError, match=r"none of \['CONV_2D'\] fits into 1 elements; allow more"):
-        random_network(lambda _, high: high, ops=("CONV_2D",), max_elements=1)
+    with pytest.raises(
+        UserError, match=r"none of \['DEPTHWISE_CONV_2D'\] fits into 1 elements; allow more"
+    ):
+        random_network(lambda _, high: high, ops=("DEPTHWISE_CONV_2D",), max_elements=1)
 
 
 def _features(network: SyntheticNetwork) -> set[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from midge.synthetic import OPERATORS, SyntheticNetwork, single_op_networks
-from midge.synthetic.network_builder import Quantization
+from midge.synthetic.model_description import Quantization
 from support.oracle import tflm_outputs_of_samples
 
 NETWORKS = single_op_networks()

@@ -39,6 +39,11 @@ def test_an_unpublished_miss_is_unknown_only_when_it_happened():
     assert stall_cycles(replace(FLASH, data_miss_cycles=None), SEEN, 200) is None
 
 
+def test_uncached_data_reads_wait_every_time():
+    uncached = replace(FLASH, data_miss_cycles=0, data_read_cycles=3)
+    assert stall_cycles(uncached, SEEN, 200) == 10 * 5 + 30 * 3
+
+
 @given(
     lines=st.integers(1, 1000),
     misses=st.integers(0, 1000),

@@ -136,7 +136,7 @@ class _Writer:
             for i, n in enumerate(graph.outputs)
             if graph.tensors[n].data is not None
         ]
-        calls = "\n".join(f"    {s}(bytes);" for s in symbols if s is not None)
+        calls = [f"    {s}(bytes);" for s in symbols if s is not None]
         outputs = [
             f"{name}_output_{i}"
             if graph.tensors[n].is_constant
@@ -158,12 +158,12 @@ class _Writer:
                 self._select(outputs),
                 "}\n",
                 f"enum midge_status {name}_run(void *arena, void *state) {{",
-                "    uint8_t *bytes = arena;",
+                *(["    uint8_t *bytes = arena;"] if calls else []),
                 "    (void)state;",
                 f"    if (arena == NULL || (uintptr_t)arena % {macro}_ARENA_ALIGN != 0) {{",
                 "        return MIDGE_BAD_ARENA;",
                 "    }",
-                calls,
+                *calls,
                 "    return MIDGE_OK;",
                 "}\n",
             ]

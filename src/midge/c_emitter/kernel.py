@@ -38,6 +38,10 @@ class Layer:
             raise ValueError(f"{self.op.name}: input {index} is left out; verify the graph first")
         return tensor
 
+    def optional(self, index: int) -> Tensor | None:
+        """An optional input; None where it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
     @property
     def output(self) -> Tensor:
         """The first output."""

@@ -34,7 +34,7 @@ class WeightedSum(Protocol):
         """What one unit of the sum is in units of the output."""
 
 
-def convolution_factors(x: Tensor, w: Tensor, y: Tensor, rounding: Rounding) -> rq.Requantization:
+def sum_factors(x: Tensor, w: Tensor, y: Tensor, rounding: Rounding) -> rq.Requantization:
     """What one unit of the accumulator is in units of the output, for one or each output channel.
 
     The product of the two scales and the quotient are taken in double precision (TFLM

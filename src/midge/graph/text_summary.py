@@ -139,7 +139,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], alignment: str, elastic: Sequence[int]) -> list[str]:
-    """Lines of aligned columns, two spaces apart; the elastic ones give way where it is too wide."""
+    """Lines of aligned columns, two spaces apart; elastic ones give way where it is too wide."""
     columns = [c for c in range(len(alignment)) if any(row[c] for row in rows[1:] or rows)]
     widths = {c: max(_columns_of(row[c]) for row in rows) for c in columns}
     for c in elastic:

@@ -127,8 +127,7 @@ def _check_slot(problem: Problem, plan: Plan, needs: _Needs, slot: int) -> None:
         if at_a + size[a] <= at_b or at_b + size[b] <= at_a:
             continue
         if step and (
-            _may_overlap(plan, needs, step, slot, a, b)
-            or _may_overlap(plan, needs, step, slot, b, a)
+            _may_overlap(plan, needs, step, a, b) or _may_overlap(plan, needs, step, b, a)
         ):
             continue
         raise _violation(
@@ -144,13 +143,10 @@ def _check_slot(problem: Problem, plan: Plan, needs: _Needs, slot: int) -> None:
                 raise _violation(f"{when} '{name}' shares bytes with the scratch")
 
 
-def _may_overlap(
-    plan: Plan, needs: _Needs, step: Step, slot: int, source: str, target: str
-) -> bool:
+def _may_overlap(plan: Plan, needs: _Needs, step: Step, source: str, target: str) -> bool:
     """Return whether `step` may write `target` over `source` at their present distance."""
-    if target not in step.writes or needs.written[target] != slot:
-        return False
-    if not needs.dies_in(source, slot):
+    slot = needs.written[target]
+    if target not in step.writes or not needs.dies_in(source, slot):
         return False
     operands = [name for name in step.reads if name in needs.same[source]]
     promises = [

@@ -1,15 +1,16 @@
-"""A plan as a picture in the terminal: steps from left to right, arena addresses from bottom to top.
+"""A plan as a picture in the terminal: steps from left to right, addresses from bottom to top.
 
 Every buffer is a box over the steps in which it is alive, labelled with the number of the step that
 writes it, which is also its row in the table below. The address axis is to scale, but for boxes too
-small to see: those are stretched until a label fits, and all above them moves up. A network too long
-for the width is continued in further panels.
+small to see: those are stretched until a label fits, and all above them moves up. A network too
+long for the width is continued in further panels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from midge.memory_plan.canvas import Canvas
 from midge.memory_plan.plan import Plan
@@ -25,7 +26,7 @@ NARROWEST, NARROW, WIDEST = 2.5, 3.0, 18.0
 
 @dataclass(frozen=True)
 class _Box:
-    """One buffer or scratch: slots `first` to `last`, bytes `bottom` to `top`, labels to choose from."""
+    """One buffer or scratch: slots `first` to `last`, bytes `bottom` to `top`, possible labels."""
 
     first: int
     last: int
@@ -202,7 +203,7 @@ def _rulers(plan: Plan, frame: _Frame, lefts: list[int], start: int) -> list[str
     largest = max(slot.bound_bytes for slot in plan.live)
     numbers = marks = " " * frame.axis
     bars = f"{'live':>{frame.axis - 1}} "
-    for k, (left, right) in enumerate(zip(lefts[:-1], lefts[1:], strict=True)):
+    for k, (left, right) in enumerate(pairwise(lefts)):
         room, slot = right - left, plan.live[start + k]
         if (start + k) % stride == 0:
             number = f"{start + k}" if start + k else "in"
@@ -223,7 +224,7 @@ def _axis_labels(boxes: Sequence[_Box], rows: dict[int, int]) -> list[tuple[int,
     chosen: dict[int, int] = {}
     for edge in sorted(weight):
         row = rows[edge]
-        if row not in chosen or weight[edge] > weight[chosen[row]]:
+        if row not in chosen or weight[edge] >= weight[chosen[row]]:
             chosen[row] = edge
     return [(edge, row) for row, edge in chosen.items()]
 
@@ -266,16 +267,20 @@ def _table(problem: Problem, plan: Plan, width: int) -> list[str]:
 
 
 def _align(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
-    """Set columns side by side; the two name columns give way when it gets narrow."""
-    widths = [max(len(row[c]) for row in rows) for c in range(8)]
-    spare = width - sum(widths) - 2 * (len(widths) - 1)
-    while spare < 0 and max(widths[1], widths[2]) > 5:
-        widths[1 if widths[1] >= widths[2] else 2] -= 1
-        spare += 1
+    """Set columns side by side; where it gets narrow the step names go, then the buffers shrink."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if sum(widths) + 2 * (len(widths) - 1) > width:
+        del columns[1], widths[1]
+    names = len(widths) - 6
+    excess = sum(widths) + 2 * (len(widths) - 1) - width
+    widths[names] = min(widths[names], max(8, widths[names] - excess))
     lines = []
-    for row in rows:
+    for row in zip(*columns, strict=True):
         cells = [
-            _shorten(text, room).ljust(room) if c in (1, 2, 7) else text.rjust(room)
+            _shorten(text, room).ljust(room)
+            if c in range(1, names + 1) or c == len(widths) - 1
+            else text.rjust(room)
             for c, (text, room) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells)[:width])

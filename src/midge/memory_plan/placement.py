@@ -21,7 +21,10 @@ from midge.memory_plan.bound import round_up
 from midge.memory_plan.timeline import Timeline
 
 SEED = 0x6D696467
-TEMPERATURE = 0.02
+RUNS = 4
+TEMPERATURE = 0.005
+# Small networks have seen every useful move after that many rounds for each pair of blocks.
+ROUNDS_PER_PAIR = 40
 
 
 @dataclass
@@ -121,27 +124,35 @@ def best_greedy(timeline: Timeline) -> tuple[Placement, list[int]]:
 
 
 def anneal(timeline: Timeline, start: Placement, order: list[int], budget: Budget) -> Placement:
-    """Return a placement no larger than `start`, found by moving blocks within the order."""
+    """Return a placement no larger than `start`, found by moving blocks within the order.
+
+    Args:
+        timeline: The blocks.
+        start: Where every one of the runs begins.
+        order: The order of placing that gave `start`.
+        budget: Spent in equal shares on `RUNS` runs.
+    """
     chance = random.Random(SEED)
     cost = sum(len(row) for row in timeline.separation) + len(timeline.blocks)
-    rounds = max(1, budget.units // cost)
-    best = current = start
-    score = _score(timeline, current)
-    for remaining in range(rounds, 0, -1):
-        if best.arena_bytes <= timeline.lower_bound or not budget.spend(cost):
-            break
-        moved = _neighbour(timeline, order, current, chance)
-        placement = place_in_order(timeline, moved, tightest=False)
-        moved_score = _score(timeline, placement)
-        # A random threshold that cools down. Products only: an exponential could round differently
-        # on another machine, and the plan with it.
-        warmth = chance.random()
-        warmth *= warmth
-        threshold = warmth * warmth * TEMPERATURE * timeline.lower_bound * remaining / rounds
-        if moved_score <= score + threshold:
-            order, current, score = moved, placement, moved_score
-            if current.arena_bytes < best.arena_bytes:
-                best = current
+    rounds = min(budget.units // cost, ROUNDS_PER_PAIR * len(order) ** 2) // RUNS
+    best = start
+    for _ in range(RUNS):
+        moved_order, current, score = order, start, _score(timeline, start)
+        for remaining in range(rounds, 0, -1):
+            if best.arena_bytes <= timeline.lower_bound or not budget.spend(cost):
+                return best
+            moved = _neighbour(timeline, moved_order, current, chance)
+            placement = place_in_order(timeline, moved, tightest=False)
+            moved_score = _score(timeline, placement)
+            # A random threshold that cools down. Products only: an exponential could round
+            # differently on another machine, and the plan with it.
+            warmth = chance.random()
+            warmth *= warmth
+            threshold = warmth * warmth * TEMPERATURE * timeline.lower_bound * remaining / rounds
+            if moved_score <= score + threshold:
+                moved_order, current, score = moved, placement, moved_score
+                if current.arena_bytes < best.arena_bytes:
+                    best = current
     return best
 
 

@@ -8,17 +8,18 @@ from midge.memory_plan.canonical import Verdict, search_within
 from midge.memory_plan.check import check_plan
 from midge.memory_plan.network import Network, build_network, owners
 from midge.memory_plan.order import best_order
-from midge.memory_plan.placement import Budget, Placement, best_greedy, anneal
+from midge.memory_plan.placement import Budget, Placement, anneal, best_greedy
 from midge.memory_plan.plan import Lifetime, LiveSlot, Plan, SharedBytes
 from midge.memory_plan.problem import Problem, validate
 from midge.memory_plan.timeline import Timeline, build_timeline
 
-# Visited constraints per order: to reach the bound exactly, to anneal, and to improve on that exactly.
-# Enough for most irregular networks of some 30 blocks; a chain or a ResNet needs none of it, and a
-# hard network of 200 steps takes a second or two.
-BOUND_UNITS = 600_000
+# Visited constraints per order: to reach the bound exactly, to anneal, to improve exactly on that.
+# Enough for most irregular networks of some 30 blocks. A chain or a ResNet needs none of it; beyond
+# `MANY_BLOCKS` exact search is all but hopeless and gets a fraction.
+BOUND_UNITS = 500_000
 ANNEALING_UNITS = 1_600_000
 DESCENT_UNITS = 200_000
+MANY_BLOCKS = 80
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,28 @@ def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True)
 def _place(network: Network, order: tuple[int, ...]) -> _Candidate:
     """Return the best offsets found for one order, and whether no better ones exist."""
     timeline = build_timeline(network, order)
-    bound = timeline.lower_bound
+    share = 1 if len(timeline.blocks) <= MANY_BLOCKS else 5
     best, greedy_order = best_greedy(timeline)
-    if best.arena_bytes > bound:
-        _, found = search_within(timeline, bound, Budget(BOUND_UNITS))
-        best = found or anneal(timeline, best, greedy_order, Budget(ANNEALING_UNITS))
-    impossible = False
-    budget = Budget(DESCENT_UNITS)
-    while best.arena_bytes > bound:
+    if best.arena_bytes > timeline.lower_bound:
+        budget = Budget(BOUND_UNITS // share)
+        _, found = search_within(timeline, timeline.lower_bound, budget)
+        best = found or best
+    best, least = _descend(timeline, best, Budget(DESCENT_UNITS // share))
+    if not least:
+        annealed = anneal(timeline, best, greedy_order, Budget(ANNEALING_UNITS))
+        if annealed.arena_bytes < best.arena_bytes:
+            best, least = _descend(timeline, annealed, Budget(DESCENT_UNITS // share))
+    return _Candidate(order, timeline, best, least)
+
+
+def _descend(timeline: Timeline, best: Placement, budget: Budget) -> tuple[Placement, bool]:
+    """Improve a placement exactly, as far as the budget goes; say whether none is smaller."""
+    while best.arena_bytes > timeline.lower_bound:
         verdict, found = search_within(timeline, best.arena_bytes - timeline.granule, budget)
         if found is None:
-            impossible = verdict is Verdict.IMPOSSIBLE
-            break
+            return best, verdict is Verdict.IMPOSSIBLE and not timeline.has_negative_distance
         best = found
-    proven = best.arena_bytes == bound or (impossible and not timeline.has_negative_distance)
-    return _Candidate(order, timeline, best, proven)
+    return best, True
 
 
 def _describe(problem: Problem, network: Network, chosen: _Candidate) -> Plan:

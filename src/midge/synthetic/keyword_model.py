@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midge.synthetic.calibration import Calibration
 from midge.synthetic.model_description import (
     Conv2DOptions,
     DepthwiseConv2DOptions,
@@ -18,7 +19,7 @@ from midge.synthetic.model_description import (
     Pool2DOptions,
     Quantization,
 )
-from midge.synthetic.network_builder import Calibration, NetworkBuilder, Weights
+from midge.synthetic.network_builder import NetworkBuilder, Weights
 from midge.synthetic.synthetic_network import SyntheticNetwork
 
 CLASSES = 12

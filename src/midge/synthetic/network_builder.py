@@ -16,6 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midge.synthetic import float_simulation as simulate
+from midge.synthetic.calibration import (
+    ACCUMULATOR_LIMIT,
+    COVERING,
+    FINEST_SCALE,
+    MAX_ADD_SCALE_RATIO,
+    SOFTMAX_OUTPUT,
+    Calibration,
+    at_least,
+    resolve,
+)
 from midge.synthetic.model_description import (
     AddOptions,
     Conv2DOptions,
@@ -33,51 +43,6 @@ from midge.synthetic.model_description import (
 )
 
 Reals = NDArray[np.float64]
-
-SOFTMAX_OUTPUT = Quantization((1 / 256,), (-128,))
-"""The one quantisation that TFLite allows an int8 SOFTMAX to produce."""
-
-MAX_ADD_SCALE_RATIO = 2.0**10
-"""Bound kept between an ADD's larger input scale and its output scale.
-
-TFLite Micro stops the process from 2**19 on (micro/kernels/add_common.cc).
-"""
-
-_ACCUMULATOR_LIMIT = 2.0**29
-"""A layer's largest possible real value, over its output scale, stays below this.
-
-Accumulators are shifted left by up to the multiplier's exponent plus one, in 32 bits: beyond 2**30
-the shift could overflow, which C leaves undefined and TFLite Micro does not check.
-"""
-
-_FINEST_SCALE = 2.0**-26
-"""6 / scale must stay an int32, or a RELU6 is refused (kernel_util.cc)."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How an output's scale and zero point follow from the values that came out.
-
-    Attributes:
-        stretch: The scale over the one that just covers the values (and 0): below 1 the output
-            saturates at both ends, above 1 it uses few of the 256 codes.
-        one_sided: Put the zero point at the end, -128 or 127, that leaves all codes to the larger
-            of the two signs; the other sign saturates.
-    """
-
-    stretch: float = 1.0
-    one_sided: bool = False
-
-    def quantization(self, values: Reals) -> Quantization:
-        """Choose for `values`, of any shape, real numbers."""
-        low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-        if low == high:  # zero throughout: any scale will do
-            return Quantization((1.0,), (0,))
-        if self.one_sided:
-            low, high = (0.0, high) if high >= -low else (low, 0.0)
-        scale = float(np.float32((high - low) / 255 * self.stretch))
-        zero_point = int(np.clip(np.rint(-128 - low / ((high - low) / 255)), -128, 127))
-        return Quantization((scale,), (zero_point,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +76,6 @@ class NetworkBuilder:
         self._operators: list[Operator] = []
         self._inputs: list[str] = []
         self._values: dict[str, Reals] = {}
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the network inputs added so far."""
-        return tuple(self._inputs)
 
     @property
     def operator_count(self) -> int:
@@ -168,7 +128,7 @@ class NetworkBuilder:
         x: str,
         weights: Weights,
         options: Conv2DOptions,
-        output: Calibration | Quantization = Calibration(),
+        output: Calibration | Quantization = COVERING,
     ) -> str:
         """Add a CONV_2D over an NHWC tensor; grouped when the weights' depth divides C."""
         grouped = weights.values.shape[3] != self.shape(x)[3]
@@ -195,7 +155,7 @@ class NetworkBuilder:
         x: str,
         weights: Weights,
         options: DepthwiseConv2DOptions,
-        output: Calibration | Quantization = Calibration(),
+        output: Calibration | Quantization = COVERING,
     ) -> str:
         """Add a DEPTHWISE_CONV_2D over an NHWC tensor."""
         real = simulate.depthwise_conv_2d(
@@ -221,7 +181,7 @@ class NetworkBuilder:
         x: str,
         weights: Weights,
         options: FullyConnectedOptions,
-        output: Calibration | Quantization = Calibration(),
+        output: Calibration | Quantization = COVERING,
     ) -> str:
         """Add a FULLY_CONNECTED; `x` of any rank is read as rows of the weights' depth."""
         depth = weights.values.shape[1]
@@ -258,7 +218,7 @@ class NetworkBuilder:
         a: str,
         b: str,
         options: AddOptions,
-        output: Calibration | Quantization = Calibration(),
+        output: Calibration | Quantization = COVERING,
     ) -> str:
         """Add an ADD with NumPy broadcasting."""
         rank = max(len(self.shape(a)), len(self.shape(b)))
@@ -267,9 +227,10 @@ class NetworkBuilder:
             for name in (a, b)
         )
         real = simulate.activate(left + right, options.activation)
-        quantization = _resolved(output, real)
+        quantization = resolve(output, real)
         larger = max(self.quantization(a).scale, self.quantization(b).scale)
-        quantization = _at_least(larger / MAX_ADD_SCALE_RATIO, quantization)
+        floor = max(larger / MAX_ADD_SCALE_RATIO, FINEST_SCALE)
+        quantization = at_least(floor, quantization)
         return self._operator("ADD", (a, b), options, real, quantization, version=2)
 
     def softmax(self, x: str, beta: float = 1.0) -> str:
@@ -344,8 +305,8 @@ class NetworkBuilder:
         if not isinstance(options, FullyConnectedOptions):
             products = self._as_samples(products)
         real = simulate.activate(products, options.activation)
-        floor = float((largest * np.array(accumulator_scales)).max()) / _ACCUMULATOR_LIMIT
-        chosen = _at_least(max(floor, _FINEST_SCALE), _resolved(output, real))
+        floor = float((largest * np.array(accumulator_scales)).max()) / ACCUMULATOR_LIMIT
+        chosen = at_least(max(floor, FINEST_SCALE), resolve(output, real))
         return self._operator(op, inputs, options, real, chosen, version=version)
 
     def _operator(
@@ -392,13 +353,3 @@ def _per_channel(weights: Weights, axis: int) -> Reals:
 
 def _padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
     return (1,) * (rank - len(shape)) + shape
-
-
-def _resolved(output: Calibration | Quantization, real: Reals) -> Quantization:
-    return output if isinstance(output, Quantization) else output.quantization(real)
-
-
-def _at_least(floor: float, quantization: Quantization) -> Quantization:
-    if quantization.scale >= floor:
-        return quantization
-    return Quantization((floor,), quantization.zero_points)

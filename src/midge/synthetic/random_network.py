@@ -188,10 +188,10 @@ class _Growth:
         return kernel, stride, dilation, padding if fits else "SAME"
 
     def _window_axis(self, size: int, may_dilate: bool) -> tuple[int, int, int]:
-        choices = self._choices
-        kernel = choices.one_of((1, 3, choices.integer(1, 5), size, size + choices.integer(1, 3)))
-        stride = choices.one_of((1, 1, 2, choices.integer(1, 4), kernel + 1))
-        dilation = choices.one_of((1, 1, choices.integer(1, 4))) if may_dilate else 1
+        integer, one_of = self._choices.integer, self._choices.one_of
+        kernel = one_of((1, 3, None, size, size + 1)) or integer(1, 5)
+        stride = one_of((1, 1, 2, None, kernel + 1)) or integer(1, 4)
+        dilation = (one_of((1, 1, None)) or integer(2, 4)) if may_dilate else 1
         return kernel, stride, dilation
 
     def _room(self, positions: int, products: int, weights: int) -> int:
@@ -333,8 +333,8 @@ class _Growth:
 
     def _constant_operand(self, x: str) -> str:
         codes = self._builder.rng.integers(-128, 128, self._operand_shape(x)).astype(np.int8)
-        near, far = self._choices.integer(-3, 3), self._choices.integer(-20, 20)
-        exponent = self._choices.one_of((0, near, near, far))
+        reach = self._choices.one_of((0, 3, 3, 20))
+        exponent = self._choices.integer(-reach, reach) if reach else 0
         scale = self._builder.quantization(x).scale * 2.0**exponent
         quantization = Quantization((scale,), (random_zero_point(self._choices),))
         return self._builder.constant(codes, quantization)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from midge.synthetic.calibration import Calibration
 from midge.synthetic.choices import Choices
 from midge.synthetic.model_description import Quantization
-from midge.synthetic.network_builder import Calibration, Weights
+from midge.synthetic.network_builder import Weights
 
 # Uniform int8 codes have this standard deviation: sqrt((256**2 - 1) / 12).
 _UNIFORM_CODE_SIGMA = 73.9
@@ -23,7 +24,8 @@ def random_scale(choices: Choices) -> float:
 
 def random_zero_point(choices: Choices) -> int:
     """Return a zero point, half of the time an end or the middle of the range."""
-    return choices.one_of((0, -128, 127, choices.integer(-127, 126), choices.integer(-127, 126)))
+    zero_point = choices.one_of((0, -128, 127, None, None))
+    return choices.integer(-127, 126) if zero_point is None else zero_point
 
 
 def random_quantization(choices: Choices) -> Quantization:

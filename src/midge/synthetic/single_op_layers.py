@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from midge.synthetic.calibration import COVERING, Calibration
 from midge.synthetic.model_description import (
     Conv2DOptions,
     DepthwiseConv2DOptions,
     FullyConnectedOptions,
     Quantization,
 )
-from midge.synthetic.network_builder import Calibration, NetworkBuilder, Weights
+from midge.synthetic.network_builder import NetworkBuilder, Weights
 
 Shape = tuple[int, ...]
 Case = tuple[str, Callable[[NetworkBuilder], str]]
@@ -25,7 +26,6 @@ ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1")
 
 _INPUT = Quantization((0.0471,), (-3,))
 _INT32_MAX = 2**31 - 1
-_COVERING = Calibration()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Numbers:
     spread: float = 1.5
     weights: str = "bell"
     bias: str = "random"
-    output: Calibration = _COVERING
+    output: Calibration = COVERING
     multiplier: float | None = None
     zero_point: int = 7
     weight_scale: float | None = None

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from midge.synthetic.calibration import COVERING, Calibration
 from midge.synthetic.model_description import AddOptions, Pool2DOptions, Quantization
-from midge.synthetic.network_builder import Calibration, NetworkBuilder
+from midge.synthetic.network_builder import NetworkBuilder
 from midge.synthetic.single_op_layers import ACTIVATIONS, Case, Shape, layer_cases
 from midge.synthetic.synthetic_network import SyntheticNetwork
 
@@ -80,7 +81,6 @@ def _pool_2d_case(
 
 _FIRST = Quantization((0.031,), (-20,))
 _SECOND = Quantization((0.057,), (9,))
-_COVERING = Calibration()
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class _Add:
     b_quantization: Quantization = _SECOND
     second: str = "input"
     activation: str = "NONE"
-    output: Calibration = _COVERING
+    output: Calibration = COVERING
 
 
 _IMAGE = (1, 3, 4, 5)

@@ -4,7 +4,7 @@ from midge.toolchain.build import OPTIMISATIONS, build
 from midge.toolchain.compilers import COMPILER_KINDS, Compiler, cache_directory, find_compiler
 from midge.toolchain.host_library import build_host_library
 from midge.toolchain.program import ModelInterface, Program, Segment, Symbol
-from midge.toolchain.targets import TARGETS, MemoryMap
+from midge.toolchain.targets import TARGETS, MemoryMap, target_for
 
 __all__ = [
     "COMPILER_KINDS",
@@ -20,4 +20,5 @@ __all__ = [
     "build_host_library",
     "cache_directory",
     "find_compiler",
+    "target_for",
 ]

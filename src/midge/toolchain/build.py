@@ -70,7 +70,7 @@ def build(
             f"optimisation {optimisation!r} is not known; expected one of "
             f"{', '.join(OPTIMISATIONS)}"
         )
-    levels = (optimisation,)
+    levels: tuple[str, ...] = (optimisation,)
     if compiler.kind == "zig":
         levels = _ZIG_OPTIMISATIONS.get(optimisation, levels)
     with tempfile.TemporaryDirectory(prefix="midge-") as temporary:

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
@@ -75,6 +76,9 @@ typedef struct {
     uint32_t block;   /* the block being executed */
     uint32_t size;
     uint32_t failed; /* out of memory */
+    uint32_t blocks; /* entered; for the rare look at the clock */
+    time_t deadline; /* 0: none */
+    int (*stop)(void *engine);
     uint32_t has_flash;
     flash_model flash;
     cache fetch;
@@ -213,9 +217,12 @@ EXPORT void trace_block(void *engine, uint64_t address, uint32_t size, void *use
 {
     block_trace *trace = user;
     const uint32_t start = (uint32_t)address;
-    (void)engine;
     if (trace->block != NO_BLOCK) {
         count_edge(trace, start);
+    }
+    if ((++trace->blocks & 0xFFFFu) == 0u && trace->deadline != 0 &&
+        time(NULL) > trace->deadline) {
+        (void)trace->stop(engine);
     }
     enter_block(trace, start);
     trace->block = start;
@@ -298,6 +305,13 @@ EXPORT int trace_begin(block_trace *trace, const flash_model *flash)
     trace->flash = *flash;
     return cache_allocate(&trace->fetch, &flash->fetch) &&
            cache_allocate(&trace->data, &flash->data);
+}
+
+/* From `seconds` from now on, to the clock's whole second, a block stops the emulation. */
+EXPORT void trace_limit(block_trace *trace, uint32_t seconds, int (*stop)(void *engine))
+{
+    trace->deadline = time(NULL) + (time_t)seconds;
+    trace->stop = stop;
 }
 
 /* Returns NULL when memory runs out. */

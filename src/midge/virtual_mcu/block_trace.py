@@ -189,6 +189,8 @@ def _library() -> ctypes.CDLL:
     )
     library.trace_begin.restype = ctypes.c_int
     library.trace_begin.argtypes = (ctypes.c_void_p, ctypes.POINTER(_FlashStruct))
+    library.trace_limit.restype = None
+    library.trace_limit.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
     library.trace_finish.restype = ctypes.c_uint32
     library.trace_finish.argtypes = (ctypes.c_void_p,)
     library.trace_edges.restype = None
@@ -266,6 +268,15 @@ class BlockTracer:
         self._has_flash = flash is not None
         if not self._library.trace_begin(self._trace, shape):
             raise InternalError("the block tracer could not allocate the caches it simulates")
+
+    def limit(self, seconds: int, stop: int) -> None:
+        """Have the emulation stopped when it runs for longer.
+
+        Args:
+            seconds: From now on; a time-out thread of the emulator's own would cost more.
+            stop: Address of the emulator's native stop function.
+        """
+        self._library.trace_limit(self._trace, seconds, stop)
 
     def finish(self) -> tuple[list[Edge], dict[int, FlashStatistics] | None]:
         """End the run and return its edges, in no particular order, and its flash statistics.

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from midge.toolchain import Program
+from midge.toolchain import Program, target_for
 from midge.virtual_mcu.block_trace import instruction_lengths
-from midge.virtual_mcu.stack_effects import Effect, Flow, effects_from
+from midge.virtual_mcu.stack_effects import Constants, Effect, Flow
+from midge.virtual_mcu.stack_effects_arm import arm_effect, thumb_disassembler
+from midge.virtual_mcu.stack_effects_riscv import riscv_disassembler, riscv_effect
 
 # No stack that Midge measures comes near this; a depth beyond it grows on every turn of a loop.
 _DEEPEST_BYTES = 1 << 20
@@ -75,10 +78,13 @@ class _Walk:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._family = "arm" if program.elf[18] == 0x28 else "riscv"
+        self._family = target_for(program.core).family
+        self._engine = thumb_disassembler() if self._family == "arm" else riscv_disassembler()
+        self._understand = arm_effect if self._family == "arm" else riscv_effect
         self._image = program.flash_image()
         self._origin = program.memory.flash_origin
         self._marks = _mapping_symbols(program.elf)
+        self._functions = sorted({s.address for s in program.symbols if s.kind == "function"})
         self._bounds: dict[int, tuple[int, _Path]] = {}
         self._open: list[int] = []
         self._effects: dict[int, Effect] = {}
@@ -156,31 +162,40 @@ class _Walk:
             end = self._code_end(address)
             if end is None:
                 return None
-            # A straight piece at a time: conditions come from the IT instruction before.
-            for effect in effects_from(self._family, self._read, address, end, self._length):
-                if effect.address in self._effects:
-                    break
-                self._effects[effect.address] = effect
-                if effect.flow is not Flow.NEXT and not effect.conditional:
-                    break
+            # A whole function at once: conditions come from the IT instruction before.
+            for effect in self._straight_piece(address, end):
+                self._effects.setdefault(effect.address, effect)
         return self._effects[address]
 
+    def _straight_piece(self, address: int, end: int) -> Iterator[Effect]:
+        constants: Constants = {}
+        while address < end:
+            for entry in self._engine.disasm(self._read(address, end - address), address):
+                yield self._understand(entry, constants, self._read)
+                address = entry.address + entry.size
+            if address < end:
+                # What capstone does not know leaves stack pointer and flow alone: Helium's
+                # arithmetic, and ARMv8.1-M's loop instructions, which only lead back.
+                size = instruction_lengths(self._family, self._read(address, 2) + b"\0\0")[0]
+                yield Effect(address, size, 0, Flow.NEXT, text="(unknown)")
+                address += size
+
     def _code_end(self, address: int) -> int | None:
+        """Return where the piece of code at ``address`` ends; None when data stands there."""
         end = self._origin + len(self._image)
         if not self._origin <= address < end:
             return None
         at = bisect_right(self._marks, (address, "~"))
         if at and self._marks[at - 1][1] == "d":
             return None
-        return next((mark for mark, kind in self._marks[at:] if kind == "d"), end)
+        mark = next((mark for mark, kind in self._marks[at:] if kind == "d"), end)
+        after = bisect_right(self._functions, address)
+        function = self._functions[after] if after < len(self._functions) else end
+        return min(mark, function)
 
     def _read(self, address: int, size: int) -> bytes:
         at = address - self._origin
         return self._image[at : at + size]
-
-    def _length(self, address: int) -> int:
-        half = self._read(address, 2)
-        return instruction_lengths(self._family, half + b"\0\0")[0]
 
     def _place(self, effect: Effect) -> str:
         return f"{self.name_of(effect.address)} at {effect.address:#010x}"

@@ -56,7 +56,8 @@ __attribute__((noinline)) static void sample_gather(const int8_t *input, const i
     memset(output + at, 17, (__SIZE_TYPE__)(64 - at));
 }
 
-/* One float scale and one 64-bit division a value: library routines on the smaller cores. */
+/* With SAMPLE_FLOATS a float operation for each value, with SAMPLE_DIVIDES a 64-bit division: library
+ * routines on cores without the unit. */
 __attribute__((noinline)) static void sample_normalise(const int8_t *values, int8_t *output,
                                                        uint32_t runs)
 {
@@ -69,9 +70,17 @@ __attribute__((noinline)) static void sample_normalise(const int8_t *values, int
         total += (int64_t)scratch[95 - i] * scratch[i] * 1000003;
     }
     for (int32_t i = 0; i < 16; ++i) {
-        const float scaled = (float)values[i] * 0.3f + 1.5f;
+#ifdef SAMPLE_FLOATS
+        const int32_t scaled = (int32_t)((float)values[i] * 0.375f + 1.5f);
+#else
+        const int32_t scaled = (values[i] * 3 + 12) / 8;
+#endif
+#ifdef SAMPLE_DIVIDES
         const int64_t share = total / (3 + i + (int64_t)runs);
-        output[i] = (int8_t)clamp((int32_t)scaled + (int32_t)(share & 15), -128, 127);
+#else
+        const int64_t share = (total >> i) + (int64_t)runs;
+#endif
+        output[i] = (int8_t)clamp(scaled + (int32_t)(share & 15), -128, 127);
     }
 }
 

@@ -24,7 +24,7 @@ def _groups(layer: Layer) -> int:
 
 
 def _bias(layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-    return weighted.folded_bias(layer.input(0), layer.input(1), layer.inputs[2], channel_axis=0)
+    return weighted.folded_bias(layer.input(0), layer.input(1), layer.optional(2), channel_axis=0)
 
 
 class _Conv2D(Kernel):
@@ -48,7 +48,7 @@ class _Conv2D(Kernel):
 
     def _fields(self, layer: Layer, places: Places) -> tuple[dict[str, object], tuple[Constant, ...]]:
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
-        narrow = weighted.is_narrow(x, w, layer.inputs[2], channel_axis=0)
+        narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=0)
         factors, constants = weighted.factor_fields(
             attributes.factors(x, w, layer.output), narrow, places
         )

@@ -52,11 +52,11 @@ class DepthwisePortable(Kernel):
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights as they stand in the graph: taps by channels."""
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
-        narrow = weighted.is_narrow(x, w, layer.inputs[2], channel_axis=3)
+        narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=3)
         factors, constants = weighted.factor_fields(
             attributes.factors(x, w, layer.output), narrow, places
         )
-        bias = weighted.folded_bias(x, w, layer.inputs[2], channel_axis=3)
+        bias = weighted.folded_bias(x, w, layer.optional(2), channel_axis=3)
         scratch = places.scratch
         return Call(
             (

@@ -32,7 +32,7 @@ class _FullyConnected(Kernel):
 
     def _fields(self, layer: Layer, places: Places) -> tuple[dict[str, object], tuple[Constant, ...]]:
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
-        narrow = weighted.is_narrow(x, w, layer.inputs[2], channel_axis=0)
+        narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=0)
         factors, constants = weighted.factor_fields(
             attributes.factors(x, w, layer.output), narrow, places
         )
@@ -45,7 +45,7 @@ class _FullyConnected(Kernel):
         return {**fields, "factors": factors}, constants
 
     def _bias(self, layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-        return weighted.folded_bias(layer.input(0), layer.input(1), layer.inputs[2], channel_axis=0)
+        return weighted.folded_bias(layer.input(0), layer.input(1), layer.optional(2), channel_axis=0)
 
 
 class FullyConnectedPortable(_FullyConnected):

@@ -68,7 +68,7 @@ __attribute__((naked, used)) void midge_port_fault_entry(void)
 _Noreturn void midge_port_fault(const uint32_t *frame)
 {
     static const char digits[] = "0123456789abcdef";
-    char text[] = "fault: pc=00000000 lr=00000000 cfsr=00000000 bfar=00000000\n";
+    static char text[] = "fault: pc=00000000 lr=00000000 cfsr=00000000 bfar=00000000\n";
     const uint32_t ram = (uint32_t)(uintptr_t)midge_port_stack_top & 0xFFC00000u;
     const uint32_t address = (uint32_t)(uintptr_t)frame;
     const int readable = address >= ram && address < (uint32_t)(uintptr_t)midge_port_stack_top;

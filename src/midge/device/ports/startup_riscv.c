@@ -64,7 +64,7 @@ _Noreturn void midge_port_start(void)
 _Noreturn void midge_port_fault(uint32_t pc, uint32_t cause, uint32_t value)
 {
     static const char digits[] = "0123456789abcdef";
-    char text[] = "fault: pc=00000000 cause=00000000 value=00000000\n";
+    static char text[] = "fault: pc=00000000 cause=00000000 value=00000000\n";
     static const uint8_t positions[3] = {10u, 25u, 40u};
     const uint32_t values[3] = {pc, cause, value};
     for (uint32_t i = 0; i < 3u; ++i) {

@@ -47,7 +47,7 @@ class DepthwiseConv2D(Attributes):
 
     def factors(self, x: Tensor, w: Tensor, y: Tensor) -> Requantization:
         """One factor, or one an output channel."""
-        return accumulate.convolution_factors(x, w, y, self.rounding)
+        return accumulate.sum_factors(x, w, y, self.rounding)
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
         """Output [n, out_h, out_w, c * m] int8."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from midge.errors import UserError
 from midge.graph import accumulate
-from midge.graph.operands import expect_quantized, expect_rank, expect_type, take, tensor
-from midge.graph.requantize import Requantization, requantization
+from midge.graph.operands import expect_rank, expect_type, take, tensor
+from midge.graph.requantize import Requantization
 from midge.graph.types import Activation, Array, Attributes, DType, Rounding, Tensor, TensorType
 
 
@@ -38,18 +38,8 @@ class FullyConnected(Attributes):
     rounding: Rounding = Rounding.TFLITE_DOUBLE
 
     def factors(self, x: Tensor, w: Tensor, y: Tensor) -> Requantization:
-        """One factor, or one an output.
-
-        With one weight scale the product of the scales is rounded to float32 before the division,
-        unlike in convolutions (TFLM `kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler).
-        """
-        scales = expect_quantized(w).scale
-        if scales.size > 1:
-            return accumulate.convolution_factors(x, w, y, self.rounding)
-        # A product beyond float32 becomes infinite, which `requantization` refuses.
-        with np.errstate(over="ignore"):
-            product = np.float32(x.scale) * scales
-        return requantization(product.astype(np.float64) / np.float64(y.scale), self.rounding)
+        """One factor, or one an output."""
+        return accumulate.sum_factors(x, w, y, self.rounding)
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
         """Output [rows, o] int8, or [..., o]."""
