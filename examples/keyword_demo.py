@@ -31,7 +31,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
             print(f"keyword model of MLPerf Tiny, real inputs ({model.name})")
             return model, inputs
     model = folder / "keyword.tflite"
-    model.write_bytes(keyword_model())
+    model.write_bytes(keyword_model().model_bytes)
     np.save(inputs, np.random.default_rng(0).integers(-128, 128, (5, 49, 10, 1)).astype(np.int8))
     print("keyword model made on the spot: random weights, random inputs (MIDGE_DATA is not set)")
     return model, inputs

@@ -1,12 +1,12 @@
 """Midge: micro-sized networks, from a model file to C that runs the same on every core.
 
-    graph = midge.load("kws.tflite")
-    artifact = midge.compile(graph, target="cortex-m4")
-    result = artifact.run(samples)
+graph = midge.load("kws.tflite")
+artifact = midge.compile(graph, target="cortex-m4")
+result = artifact.run(samples)
 """
 
 from midge.driver import Artifact, RunResult, compare_layers, load
-from midge.driver import compile_graph as compile  # noqa: A004 - `midge.compile` is the public name
+from midge.driver import compile_graph as compile
 from midge.errors import MidgeError, ToolError, UserError
 from midge.graph import Graph
 from midge.version import VERSION as __version__  # noqa: N811 - the conventional name

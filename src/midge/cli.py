@@ -60,11 +60,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_compile_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a .tflite file")
-    command.add_argument("--target", default="cortex-m4", help="a core or board: see `midge targets`")
+    command.add_argument(
+        "--target", default="cortex-m4", help="a core or board: see `midge targets`"
+    )
     command.add_argument("--name", help="prefix of the emitted C; default: from the file's name")
     command.add_argument("--cc", default="zig", choices=("zig", "gcc"), help="C compiler")
     command.add_argument("--c-level", default="2", choices=_C_LEVELS, help="its -O level")
-    command.add_argument("--emulator", choices=EMULATORS, help="default: the first that has the core")
+    command.add_argument(
+        "--emulator", choices=EMULATORS, help="default: the first that has the core"
+    )
     command.add_argument("--keep-input", action="store_true", help="inputs survive a run")
     command.add_argument(
         "--measure", action="store_true", help="choose kernels by running each candidate"
@@ -75,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0, or the exit code of the error: 2 for the user's, 3 for a tool's, 4 for Midge's own; 1 where
-        `--compare-layers` found a difference.
+        0, or the exit code of the error: 2 for the user's, 3 for a tool's, 4 for Midge's own; 1
+        where `--compare-layers` found a difference.
     """
     options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
@@ -96,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("MIDGE_DEBUG"):
             traceback.print_exc()
         print(
-            f"midge: internal error: {type(error).__name__}: {error}. This is a defect of Midge: please "
+            f"midge: internal error: {type(error).__name__}: {error}. This is a defect of "
+            f"Midge: please "
             "report it with the model; MIDGE_DEBUG=1 shows where",
             file=sys.stderr,
         )

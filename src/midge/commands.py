@@ -16,7 +16,8 @@ from midge.graph.text import format_graph
 from midge.memory_plan.picture import draw_plan
 from midge.passes import run_passes
 from midge.report import render_html, render_text
-from midge.virtual_mcu import Target, target, targets as all_targets
+from midge.virtual_mcu import Target, target
+from midge.virtual_mcu import targets as all_targets
 
 
 def targets(options: argparse.Namespace) -> int:
@@ -29,7 +30,9 @@ def targets(options: argparse.Namespace) -> int:
     table = [header, *(_target_row(t) for t in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]
     for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
     return 0
 
 
@@ -120,10 +123,9 @@ def show(options: argparse.Namespace) -> int:
     """`midge show`."""
     graph = run_passes(load(options.model, options.name))
     choice = choose_kernels(graph, target(options.target).core.features)
-    ordered, _, plan = plan_graph(graph, choice, keep_input=options.keep_input)
-    print(format_graph(ordered, full=False))
-    print()
-    print(draw_plan(plan))
+    planned = plan_graph(graph, choice, keep_input=options.keep_input)
+    print(format_graph(planned.graph, full=False))
+    print(draw_plan(planned.problem, planned.plan))
     return 0
 
 

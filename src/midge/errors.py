@@ -9,8 +9,9 @@
     ├── ToolError          a program or library that Midge needs is missing or failed
     └── InternalError      Midge broke one of its own invariants: a defect to report
 
-A message says where, what was found, what was expected, and what to do next. The command line prints
-it after ``midge: error:`` and exits with the class's ``exit_code``; a traceback never reaches a user.
+A message says where, what was found, what was expected, and what to do next. The command line
+prints it after ``midge: error:`` and exits with the class's ``exit_code``; a traceback never
+reaches a user.
 """
 
 from __future__ import annotations

@@ -87,4 +87,6 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
             partial.write_text(text, "utf-8", newline="\n")
             partial.replace(Path(folder) / name)
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
+        raise UserError(
+            f"{error.filename or folder}: cannot be written: {error.strerror}"
+        ) from None

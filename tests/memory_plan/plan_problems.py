@@ -105,6 +105,51 @@ def ic01(*, in_place: bool = False) -> Problem:
     return net.problem(net.step("softmax", 10, last))
 
 
+def mobilenet_v2(*, side: int = 96, overlaps: bool = True) -> Problem:
+    """Inverted residuals (Sandler et al. 2018, table 2) at width 0.35: expand, depthwise, project."""
+    net = Net(input=side * side * 3)
+
+    def conv(name, size, *reads, distance):
+        return net.step(name, size, *reads, distance=distance if overlaps else None)
+
+    side //= 2
+    channels = 16
+    last = conv("stem", side * side * channels, "input", distance=None)
+    stages = [(1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2)]
+    stages += [(6, 32, 3, 1), (6, 56, 3, 2), (6, 112, 1, 1)]
+    for stage, (factor, wider, repeats, stride) in enumerate(stages):
+        for k in range(repeats):
+            step, entry, name = stride if k == 0 else 1, last, f"b{stage}_{k}"
+            wide, pixels = factor * channels, side * side
+            if factor > 1:
+                growth = pixels * (wide - channels)
+                last = conv(f"{name}_expand", pixels * wide, last, distance=growth + wide)
+            row = side * wide
+            side //= step
+            last = conv(f"{name}_dw", side * side * wide, last, distance=2 * row)
+            last = conv(f"{name}_project", side * side * wider, last, distance=wider)
+            if step == 1 and channels == wider:
+                last = conv(f"{name}_add", side * side * wider, last, entry, distance=0)
+            channels = wider
+    last = net.step("head", side * side * 1280, last)
+    last = net.step("pool", 1280, last)
+    return net.problem(net.step("fc", 2, last))
+
+
+def inception(cells: int = 3) -> Problem:
+    """Cells of four branches of uneven width, joined by a concatenation, in breadth-first order."""
+    net = Net(input=4096)
+    last = "input"
+    for c in range(cells):
+        heads = [net.step(f"c{c}_h{k}", size, last) for k, size in enumerate((6144, 3072, 2048, 4096))]
+        middles = [
+            net.step(f"c{c}_m{k}", size, head)
+            for k, (size, head) in enumerate(zip((1024, 2048, 512, 512), heads, strict=True))
+        ]
+        last = net.step(f"c{c}_join", 4096, *middles)
+    return net.problem(net.step("fc", 10, last))
+
+
 def wired(seed: int, steps: int, *, sizes=(64, 4096), reach=12, overlap=0.4) -> Problem:
     """A randomly wired network: every step reads one to three of the last `reach` buffers."""
     chance = random.Random(seed)

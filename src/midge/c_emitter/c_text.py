@@ -24,7 +24,7 @@ def c_type(dtype: np.dtype[np.generic]) -> str:
 
 
 def literal(value: object) -> str:
-    """A field's value as C: a number, an expression (str), a struct (mapping) or an array (sequence)."""
+    """A field's value as C: a number, expression (str), struct (mapping) or array (sequence)."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -54,7 +54,9 @@ def array(name: str, values: npt.NDArray[np.integer], alignment: int) -> str:
     body = textwrap.fill(
         ", ".join(numbers), width=110, initial_indent="    ", subsequent_indent="    "
     )
-    return f"static const {kind} {name}[{values.size}] MIDGE_ALIGNED({alignment}) = {{\n{body}\n}};\n"
+    return (
+        f"static const {kind} {name}[{values.size}] MIDGE_ALIGNED({alignment}) = {{\n{body}\n}};\n"
+    )
 
 
 def comment(text: str) -> str:

@@ -36,9 +36,7 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
             found.append(Candidates(layer, ()))
             continue
         kernels = tuple(
-            k
-            for k in KERNELS.get(layer.op.kind, ())
-            if k.requires <= features and k.applies(layer)
+            k for k in KERNELS.get(layer.op.kind, ()) if k.requires <= features and k.applies(layer)
         )
         if not kernels:
             attributes = repr(layer.op.attributes)
@@ -46,7 +44,8 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
         found.append(Candidates(layer, kernels))
     if missing:
         raise UnsupportedError(
-            f"{graph.name}: no kernel computes {len(missing)} of its layers:\n  " + "\n  ".join(missing)
+            f"{graph.name}: no kernel computes {len(missing)} of its layers:\n  "
+            + "\n  ".join(missing)
         )
     return tuple(found)
 
@@ -60,9 +59,9 @@ def choose_kernels(
         graph: A verified graph.
         features: Of the core, such as ``dsp``.
         measure: When given, every candidate is measured in place: the graph is built once with
-            everybody's first candidate, once with everybody's second, and so on, and each layer keeps
-            its cheapest. Otherwise each layer takes the last of its candidates, which stand from plain
-            to fast.
+            everybody's first candidate, once with everybody's second, and so on, and each layer
+            keeps its cheapest. Otherwise each layer takes the last of its candidates, which stand
+            from plain to fast.
 
     Raises:
         UnsupportedError: a layer has no kernel.
@@ -80,5 +79,9 @@ def choose_kernels(
         costs = measure(choice)
         offers = list(zip(costs, choice, strict=True))
         # On equal cost the plainer kernel stays.
-        best = offers if not best else [min(a, b, key=lambda o: o[0]) for a, b in zip(best, offers, strict=True)]
+        best = (
+            offers
+            if not best
+            else [min(a, b, key=lambda o: o[0]) for a, b in zip(best, offers, strict=True)]
+        )
     return tuple(kernel for _, kernel in best)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+import numpy as np
+
 from midge.c_emitter import c_text
 from midge.c_emitter.amalgamate import kernel_text
 from midge.c_emitter.choose import Choice
@@ -30,7 +32,8 @@ class Emitted:
 
     Attributes:
         files: Text by file name.
-        layer_symbols: The C function of each layer in running order; None where nothing is computed.
+        layer_symbols: The C function of each layer in running order; None where nothing is
+            computed.
     """
 
     files: dict[str, str]
@@ -60,9 +63,11 @@ def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
     source = "\n".join(
         [
             _comment(
-                f"{graph.name}.c: emitted by Midge {version}. Do not edit: compile the model again.\n"
+                f"{graph.name}.c: emitted by Midge {version}. Do not edit: compile the model "
+                f"again.\n"
                 f"{LICENCE}\n\n"
-                "From top to bottom: the kernels that this network uses; then, for each layer, its\n"
+                "From top to bottom: the kernels that this network uses; then, for each layer, "
+                "its\n"
                 "constants and its function; then the functions of the header."
             ),
             f'#include "{graph.name}.h"\n',
@@ -107,9 +112,7 @@ class _Writer:
         constants = [
             c_text.array(f"{prefix}_{c.suffix}", c.values, c.alignment) for c in call.constants
         ]
-        shapes = ", ".join(
-            c_text.shape_text(t) for t in layer.inputs if t is not None
-        )
+        shapes = ", ".join(c_text.shape_text(t) for t in layer.inputs if t is not None)
         title = f"{layer.op.name}: {shapes} -> {c_text.shape_text(layer.output)}; {kernel.variant}"
         return "\n".join(
             [
@@ -132,9 +135,11 @@ class _Writer:
         graph = self.graph
         name, macro = graph.name, graph.name.upper()
         constants = [
-            c_text.array(f"{name}_output_{i}", graph.tensors[n].data.reshape(-1), 4)
+            c_text.array(
+                f"{name}_output_{i}", np.asarray(graph.tensors[n].data, np.int8).reshape(-1), 4
+            )
             for i, n in enumerate(graph.outputs)
-            if graph.tensors[n].data is not None
+            if graph.tensors[n].is_constant
         ]
         calls = [f"    {s}(bytes);" for s in symbols if s is not None]
         outputs = [
@@ -147,7 +152,8 @@ class _Writer:
             [
                 *constants,
                 f"void {name}_init(void *arena, void *state) {{",
-                "    /* Nothing outlives a run: neither the arena nor the state needs a first value. */",
+                "    /* Nothing outlives a run: neither the arena nor the state needs a first "
+                "value. */",
                 "    (void)arena;",
                 "    (void)state;",
                 "}\n",
@@ -179,7 +185,14 @@ class _Writer:
     def _select(expressions: list[str]) -> str:
         cases = [f"    case {i}:\n        return {e};" for i, e in enumerate(expressions)]
         return "\n".join(
-            ["    (void)arena;", "    switch (index) {", *cases, "    default:", "        return NULL;", "    }"]
+            [
+                "    (void)arena;",
+                "    switch (index) {",
+                *cases,
+                "    default:",
+                "        return NULL;",
+                "    }",
+            ]
         )
 
 

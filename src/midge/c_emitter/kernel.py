@@ -1,6 +1,7 @@
 """What a kernel is to the compiler: where it applies, what it needs, how it is called.
 
-A kernel's body is a C file of `device/kernels`; the classes of `midge.c_emitter.kernels` say the rest.
+A kernel's body is a C file of `device/kernels`; the classes of `midge.c_emitter.kernels` say the
+rest.
 """
 
 from __future__ import annotations
@@ -138,8 +139,8 @@ class Kernel:
         """How far input `index` must stand behind the output for the two to share memory.
 
         Returns:
-            The least safe ``offset(input) - offset(output)`` in bytes, which follows from the order in
-            which the kernel reads and writes; None where sharing is never safe.
+            The least safe ``offset(input) - offset(output)`` in bytes, which follows from the
+            order in which the kernel reads and writes; None where sharing is never safe.
         """
         return None
 

@@ -1,7 +1,8 @@
 """Which bytes a kernel still has to read when it writes: the proof behind overlapping tensors.
 
-Blacker, Bridges, Hadfield, "Diagonal Memory Optimisation for Machine Learning on Micro-controllers",
-arXiv:2010.01668, derive the same distances from traces; here they follow from the window.
+Blacker, Bridges, Hadfield, "Diagonal Memory Optimisation for Machine Learning on
+Micro-controllers", arXiv:2010.01668, derive the same distances from traces; here they follow from
+the window.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ def rows(count: int, read_bytes: int, written_bytes: int, *, reads_first: bool) 
 
 
 def sliding(  # the shapes of both images
-    window: Window, batches: int, image: Pair, in_c: int, out_c: int, *, step: int, reads_first: bool
+    window: Window,
+    batches: int,
+    image: Pair,
+    in_c: int,
+    out_c: int,
+    *,
+    step: int,
+    reads_first: bool,
 ) -> int:
     """Distance for a kernel that walks over the output's pixels in order.
 
@@ -40,10 +48,10 @@ def sliding(  # the shapes of both images
         reads_first: A step's pixels are read wholly before any of them is written.
     """
     height, width = image
-    first_row, first_column = (
-        np.maximum(taps[:, 0], 0) for taps in window.tap_indices(image)
-    )
-    lowest = (np.minimum(first_row, height - 1)[:, None] * width + np.minimum(first_column, width - 1)) * in_c
+    first_row, first_column = (np.maximum(taps[:, 0], 0) for taps in window.tap_indices(image))
+    lowest = (
+        np.minimum(first_row, height - 1)[:, None] * width + np.minimum(first_column, width - 1)
+    ) * in_c
     pixels = lowest.size
     starts = np.arange(0, pixels, step)
     in_image = np.minimum.reduceat(lowest.reshape(-1), starts)
@@ -62,8 +70,8 @@ def _distance(
 ) -> int:
     """``max(end of what is written - lowest byte still to be read)`` over all steps.
 
-    A byte of the output may lie on a byte of the input only once the latter is not needed any more: with
-    the input `d` bytes behind the output, output byte w lies on input byte w - d.
+    A byte of the output may lie on a byte of the input only once the latter is not needed any
+    more: with the input `d` bytes behind the output, output byte w lies on input byte w - d.
     """
     still_needed = np.minimum.accumulate(lowest_read[::-1])[::-1]
     if reads_first:

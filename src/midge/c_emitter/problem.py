@@ -31,7 +31,9 @@ def planning_problem(graph: Graph, choice: Choice, *, keep_input: bool = False) 
         buffers=tuple(Buffer(n, t.size_bytes, ALIGNMENT) for n, t in kept.items()),
         steps=tuple(_step(layer, kernel) for layer, kernel in zip(layers, choice, strict=True)),
         inputs=graph.inputs,
-        outputs=tuple(dict.fromkeys(n for n in graph.outputs if n in kept and n not in graph.inputs)),
+        outputs=tuple(
+            dict.fromkeys(n for n in graph.outputs if n in kept and n not in graph.inputs)
+        ),
         keep=tuple(n for n in graph.inputs if keep_input or n in graph.outputs),
         aliases=aliases,
     )

@@ -24,13 +24,14 @@ ROUNDINGS = {
 def folded_bias(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> npt.NDArray[np.int32]:
     """``b - x_zero * sum(w)``: the kernel may then sum stored values; int32 [channels].
 
-    `midge.graph.accumulate.check_weighted` has proved that it, and every partial sum that starts from
-    it, fits.
+    `midge.graph.accumulate.check_weighted` has proved that it, and every partial sum that starts
+    from it, fits.
     """
     weights = np.moveaxis(np.asarray(w.data).astype(np.int64), channel_axis, 0)
     sums = weights.reshape(weights.shape[0], -1).sum(axis=1)
     bias = np.zeros_like(sums) if b is None else np.asarray(b.data).astype(np.int64)
-    return (bias - x.zero_point * sums).astype(np.int32)
+    folded: npt.NDArray[np.int32] = (bias - x.zero_point * sums).astype(np.int32)
+    return folded
 
 
 def is_narrow(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> bool:
@@ -44,8 +45,8 @@ def factor_fields(
 ) -> tuple[Mapping[str, object], tuple[Constant, ...]]:
     """``struct midge_factors`` and its arrays, in the smallest form that holds them.
 
-    Packed words take 4 bytes a channel; they need multipliers that are not 0 and shifts that lie within
-    3 of each other. Split arrays take 5.
+    Packed words take 4 bytes a channel; they need multipliers that are not 0 and shifts that lie
+    within 3 of each other. Split arrays take 5.
     """
     multiplier = factors.multiplier.astype(np.int64)
     # Whatever is multiplied by 0 may be shifted as suits.

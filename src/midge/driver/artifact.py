@@ -1,4 +1,4 @@
-"""A compiled network: the emitted C, the program, and what it does on the virtual microcontroller."""
+"""A compiled network: the emitted C, the program, and what it does on a virtual device."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Artifact:
         """Run on the virtual microcontroller.
 
         Args:
-            inputs: One sample or a batch along axis 0, int8; arrays by name for several inputs. None
-                runs one sample of seeded random values.
+            inputs: One sample or a batch along axis 0, int8; arrays by name for several inputs.
+                None runs one sample of seeded random values.
             emulator: ``unicorn`` or ``qemu``; None takes the first that has the core.
 
         Raises:
@@ -93,7 +93,9 @@ class Artifact:
             layers=self._layer_costs(trace, by_layer or {}),
         )
 
-    def _count(self, machine: Machine, samples: list[tuple[bytes, ...]]) -> list[tuple[Inference, Trace]]:
+    def _count(
+        self, machine: Machine, samples: list[tuple[bytes, ...]]
+    ) -> list[tuple[Inference, Trace]]:
         """Count a spread of the samples; sorted by instructions."""
         spread = np.linspace(0, len(samples) - 1, min(len(samples), MOST_COUNTED_SAMPLES))
         flash = self.settings.target.flash
@@ -119,8 +121,8 @@ class Artifact:
         core = self.settings.target.core
         if self.program is None or not core.emulators:
             raise UserError(
-                f"{self.settings.target.name}: nothing here emulates a {core.title}; the C is emitted, "
-                "with portable kernels. Run it for another target, or on the board"
+                f"{self.settings.target.name}: nothing here emulates a {core.title}; the C is "
+                "emitted, with portable kernels. Run it for another target, or on the board"
             )
         return core.emulators[0]
 

@@ -79,7 +79,8 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
     machine = artifact.open_machine()
     if not isinstance(machine, UnicornMachine):
         raise UserError(
-            f"{artifact.settings.target.name}: layers are compared under Unicorn, which does not have "
+            f"{artifact.settings.target.name}: layers are compared under Unicorn, which does "
+            f"not have "
             "this core. Compare on another one: every core runs the same C"
         )
     given = take_samples(graph, random_sample(graph) if inputs is None else inputs)

@@ -21,16 +21,15 @@ def check_fits(artifact: Artifact) -> None:
     bound = stack_bound(artifact.program, f"{artifact.graph.name}_run").bytes
     ram, flash = artifact.ram_bytes(bound or 0).total, artifact.flash_bytes.total
     problems = []
-    if ram > target.ram_bytes:
-        problems.append(
-            f"RAM: needs {ram} bytes, the board has {target.ram_bytes}: {ram - target.ram_bytes} too "
-            f"many. Held by {_ram_holders(artifact)}"
-        )
-    if flash > target.flash_bytes:
-        problems.append(
-            f"flash: needs {flash} bytes, the board has {target.flash_bytes}: "
-            f"{flash - target.flash_bytes} too many. Held by {_flash_holders(artifact)}"
-        )
+    for memory, needed, present, holders in (
+        ("RAM", ram, target.ram_bytes, _ram_holders),
+        ("flash", flash, target.flash_bytes, _flash_holders),
+    ):
+        if needed > present:
+            problems.append(
+                f"{memory}: needs {needed} bytes, the board has {present}: {needed - present} too "
+                f"many. Held by {holders(artifact)}"
+            )
     if problems:
         raise DoesNotFitError(
             f"{artifact.graph.name} does not fit {target.title}:\n  " + "\n  ".join(problems) + "\n"

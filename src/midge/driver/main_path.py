@@ -5,16 +5,17 @@ Read `load`, `compile_graph` and `realise`: that is Midge, from top to bottom.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from midge.c_emitter import Choice, Measure, choose_kernels, emit_c, planning_problem
+from midge.c_emitter import Choice, Emitted, Measure, choose_kernels, emit_c, planning_problem
 from midge.driver.artifact import Artifact
 from midge.driver.fit import check_fits
 from midge.driver.settings import Settings
 from midge.errors import UserError
 from midge.graph import Graph, verify
 from midge.importers import import_tflite
-from midge.memory_plan import Plan, plan_memory
+from midge.memory_plan import Plan, Problem, plan_memory
 from midge.passes import run_passes
 from midge.toolchain import ModelInterface, Program, build, find_compiler
 from midge.version import VERSION
@@ -83,22 +84,38 @@ def realise(graph: Graph, choice: Choice, settings: Settings) -> Artifact:
     Raises:
         ToolError: the C compiler is missing or fails.
     """
-    ordered, choice, plan = plan_graph(graph, choice, keep_input=settings.keep_input)
-    emitted = emit_c(ordered, choice, plan, VERSION)
-    program = _build(ordered, emitted.files, emitted.layer_symbols, settings)
-    return Artifact(ordered, choice, plan, emitted, program, settings)
+    planned = plan_graph(graph, choice, keep_input=settings.keep_input)
+    emitted = emit_c(planned.graph, planned.choice, planned.plan, VERSION)
+    program = _build(planned.graph, emitted, settings)
+    return Artifact(planned.graph, planned.choice, planned.plan, emitted, program, settings)
 
 
-def plan_graph(graph: Graph, choice: Choice, *, keep_input: bool) -> tuple[Graph, Choice, Plan]:
-    """A place for every tensor, and the graph and its kernels in the order in which they run."""
-    plan = plan_memory(planning_problem(graph, choice, keep_input=keep_input))
+@dataclass(frozen=True)
+class Planned:
+    """A graph and its kernels in running order, with a place for every tensor.
+
+    Attributes:
+        graph: Its ops in the plan's order.
+        choice: A kernel for each op.
+        problem: What the planner was asked, in the order before.
+        plan: What it answered.
+    """
+
+    graph: Graph
+    choice: Choice
+    problem: Problem
+    plan: Plan
+
+
+def plan_graph(graph: Graph, choice: Choice, *, keep_input: bool) -> Planned:
+    """Place every tensor, and bring the ops into the order that the plan wants."""
+    problem = planning_problem(graph, choice, keep_input=keep_input)
+    plan = plan_memory(problem)
     ordered = graph.with_ops([graph.ops[i] for i in plan.order])
-    return ordered, tuple(choice[i] for i in plan.order), plan
+    return Planned(ordered, tuple(choice[i] for i in plan.order), problem, plan)
 
 
-def _build(
-    graph: Graph, files: dict[str, str], symbols: tuple[str | None, ...], settings: Settings
-) -> Program | None:
+def _build(graph: Graph, emitted: Emitted, settings: Settings) -> Program | None:
     """Compile and link; None for a core that no compiler here knows."""
     core = settings.target.core
     if not core.emulated:
@@ -107,10 +124,10 @@ def _build(
         name=graph.name,
         input_bytes=tuple(graph.tensors[n].size_bytes for n in graph.inputs),
         output_bytes=tuple(graph.tensors[n].size_bytes for n in graph.outputs),
-        layers=tuple(s for s in symbols if s is not None),
+        layers=tuple(s for s in emitted.layer_symbols if s is not None),
     )
     compiler = find_compiler(settings.cc, core.name)
-    return build(compiler, files, interface, optimisation=settings.optimisation)
+    return build(compiler, emitted.files, interface, optimisation=settings.optimisation)
 
 
 def _measure_on_virtual_core(graph: Graph, settings: Settings) -> Measure:

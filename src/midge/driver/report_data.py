@@ -1,4 +1,4 @@
-"""The contents of ``report.json``: everything that is known of a compiled network, as plain data."""
+"""The contents of ``report.json``: all that is known of a compiled network, as plain data."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ def take_samples(graph: Graph, inputs: Inputs) -> Samples:
 
     Args:
         graph: The network.
-        inputs: An array for a network with one input, or arrays by tensor name. Each is one sample (of
+        inputs: An array for a network with one input, or arrays by tensor name. Each is one sample
+            (of
             the tensor's shape, a leading 1 may be left out) or a batch of samples along axis 0.
 
     Raises:
@@ -68,7 +69,9 @@ def take_samples(graph: Graph, inputs: Inputs) -> Samples:
     (length,) = set(lengths.values())
     if length is None:
         return Samples(({n: sample for n, (_, sample) in split.items()},), False, named)
-    rows = tuple({n: batch[i] for n, (batch, _) in split.items() if batch is not None} for i in range(length))
+    rows = tuple(
+        {n: batch[i] for n, (batch, _) in split.items() if batch is not None} for i in range(length)
+    )
     return Samples(rows, True, named)
 
 

@@ -21,8 +21,9 @@ GOLDEN_SAMPLES = 3
 def selftest_files(artifact: Artifact) -> dict[str, str]:
     """The C library, and a main.c to flash.
 
-    main.c prints through `midge_selftest_print`, which the application supplies (a UART, RTT, semihosting),
-    and times with the core's cycle counter. Its golden outputs come from the interpreter.
+    main.c prints through `midge_selftest_print`, which the application supplies (a UART, RTT,
+    semihosting), and times with the core's cycle counter. Its golden outputs come from the
+    interpreter.
 
     Returns:
         Text by file name: ``<name>.h``, ``<name>.c``, ``main.c``, ``README.md``.
@@ -36,7 +37,9 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
             arrays.append(_array(f"golden_{number}_input_{index}", sample[name]))
         for index, name in enumerate(graph.outputs):
             arrays.append(_array(f"golden_{number}_output_{index}", golden[name]))
-    template = resources.files("midge.device").joinpath("ports", "selftest_main.c").read_text("ascii")
+    template = (
+        resources.files("midge.device").joinpath("ports", "selftest_main.c").read_text("ascii")
+    )
     main = template
     for key, value in {
         "MODEL_NAME": graph.name,
@@ -73,12 +76,14 @@ def _readme(artifact: Artifact) -> str:
     lines = [
         f"# Self-test of `{graph.name}` for {target.title}",
         "",
-        "1. Add `main.c` and the two model files to a project that starts the chip (clock, stack, .data,",
+        "1. Add `main.c` and the two model files to a project that starts the chip (clock, "
+        "stack, .data,",
         "   .bss); compile with the flags you ship with.",
         "2. Supply `void midge_selftest_print(const char *text)`: a UART, RTT or semihosting.",
         "3. Flash. Every sample must print `equal`; compare the cycles with Midge's report.",
         "",
-        "The cycle counter is DWT.CYCCNT on Cortex-M3 and above, SysTick on Cortex-M0+, mcycle on RISC-V.",
+        "The cycle counter is DWT.CYCCNT on Cortex-M3 and above, SysTick on Cortex-M0+, mcycle "
+        "on RISC-V.",
         "Define `MIDGE_SELFTEST_CYCLES()` to use another one.",
     ]
     return "\n".join(lines) + "\n"

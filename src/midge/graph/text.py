@@ -48,7 +48,7 @@ def format_graph(graph: Graph, *, full: bool = True) -> str:
     """The graph as text.
 
     Args:
-        graph: Any graph whose operators name its tensors.
+        graph: Any graph whose operators name its tensors; a verified one where not `full`.
         full: Everything but large constants, for `parse_graph`; otherwise a table for people, 100
             columns wide, which cannot be parsed.
 

@@ -70,14 +70,15 @@ def _place(network: Network, order: tuple[int, ...]) -> _Candidate:
     """Return the best offsets found for one order, and whether no better ones exist."""
     timeline = build_timeline(network, order)
     share = 1 if len(timeline.blocks) <= MANY_BLOCKS else 5
-    best, greedy_order = best_greedy(timeline)
+    greedy, greedy_order = best_greedy(timeline)
+    best = greedy
     if best.arena_bytes > timeline.lower_bound:
         budget = Budget(BOUND_UNITS // share)
         _, found = search_within(timeline, timeline.lower_bound, budget)
         best = found or best
     best, least = _descend(timeline, best, Budget(DESCENT_UNITS // share))
     if not least:
-        annealed = anneal(timeline, best, greedy_order, Budget(ANNEALING_UNITS))
+        annealed = anneal(timeline, greedy, greedy_order, Budget(ANNEALING_UNITS))
         if annealed.arena_bytes < best.arena_bytes:
             best, least = _descend(timeline, annealed, Budget(DESCENT_UNITS // share))
     return _Candidate(order, timeline, best, least)

@@ -12,7 +12,8 @@ from midge.graph import Graph, Op
 def fold_constants(graph: Graph) -> Graph:
     """Replace every operator whose inputs are all constants by its results.
 
-    Requires a verified graph; ensures that every remaining operator reads at least one computed tensor.
+    Requires a verified graph; ensures that every remaining operator reads at least one computed
+    tensor.
     """
     tensors = dict(graph.tensors)
     kept: list[Op] = []
@@ -23,6 +24,8 @@ def fold_constants(graph: Graph) -> Graph:
             continue
         outputs = graph.op_outputs(op)
         values = [None if t is None else t.data for t in inputs]
-        for tensor, value in zip(outputs, op.attributes.evaluate(values, inputs, outputs), strict=True):
+        for tensor, value in zip(
+            outputs, op.attributes.evaluate(values, inputs, outputs), strict=True
+        ):
             tensors[tensor.name] = replace(tensor, data=np.ascontiguousarray(value))
     return graph if len(kept) == len(graph.ops) else graph.with_ops(kept, tensors)

@@ -14,10 +14,11 @@ from midge.graph.ops.pad import Pad
 def fuse_pad(graph: Graph) -> Graph:
     """Merge each pad of height and width into the one convolution that reads its output.
 
-    Exact: a convolution takes what lies outside its image as the zero point, which is what `pad` writes.
-    Pools do not count what lies outside, so pads before them stay.
+    Exact: a convolution takes what lies outside its image as the zero point, which is what `pad`
+    writes. Pools do not count what lies outside, so pads before them stay.
 
-    Requires a verified graph; ensures that no convolution is the only reader of a pad of height and width.
+    Requires a verified graph; ensures that no convolution is the only reader of a pad of height
+    and width.
     """
     readers = Counter(n for op in graph.ops for n in op.inputs)
     readers.update(graph.outputs)

@@ -29,6 +29,7 @@ LIMIT_BAR = 24
 NOTES_AT = 39
 WIDEST_NAME = 28
 WIDEST_DETAIL = 30
+NARROWEST_DETAIL = 10
 WIDEST_BAR = 24
 NARROWEST_BAR = 6
 FREE = "·"
@@ -97,13 +98,16 @@ def _layers(report: Json) -> list[str]:
         lines = ["Cost of the layers: not known, nothing was counted by layer in this run"]
     elif table.cost_key == "instructions":
         lines = [f"Layers by instructions: {why_no_cycles(report)}"]
-    cells = [_cells(row, table) for row in table.rows]
     heads = ("Layer", "", table.cost_label, "share", "instr/MAC", "weights", "scratch")
+    cells = [_cells(row, table) for row in table.rows]
     sizes = [max(columns(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
-    bar = min(WIDTH - sum(sizes) - len(sizes), WIDEST_BAR)
+    # What is over the width is taken from the detail, and a bar that would be a stump left out.
+    gaps = len(sizes)
+    sizes[1] -= min(max(sum(sizes) + gaps + NARROWEST_BAR - WIDTH, 0), sizes[1] - NARROWEST_DETAIL)
+    bar = min(WIDTH - sum(sizes) - gaps, WIDEST_BAR)
     drawn = bar >= NARROWEST_BAR and table.cost_key is not None
     for row, texts in zip((None, *table.rows), (heads, *cells), strict=True):
-        left = [_padded(text, size) for text, size in zip(texts[:2], sizes[:2], strict=True)]
+        left = [_padded(shorten(t, size), size) for t, size in zip(texts[:2], sizes[:2], strict=True)]
         right = [_aligned(text, size) for text, size in zip(texts[2:], sizes[2:], strict=True)]
         middle = [_cost_bar(row, table, bar)] if drawn else []
         lines.append(" ".join([*left, right[0], *middle, *right[1:]]))

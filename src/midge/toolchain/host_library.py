@@ -30,7 +30,7 @@ def build_host_library(
         sources: C files and headers by relative name.
         units: Those to compile; None compiles every ``.c``.
         flags: Further compiler options, e.g. ``-Wconversion``.
-        sanitizers: Any of ``undefined`` (by zig; a violation ends the process) and ``address``
+        sanitizers: Any of ``undefined`` (by zig; a violation ends the process by a trap) and ``address``
             (by the system's ``gcc``, whose runtime the process must preload).
         timeout_s: Longest time for the compiler, in seconds.
 
@@ -49,8 +49,11 @@ def build_host_library(
     with_gcc = "address" in sanitizers
     program = ("gcc",) if with_gcc else (zig_program(), "cc")
     options = [*_FLAGS, *flags]
-    if sanitizers:
+    if with_gcc:
         options += [f"-fsanitize={','.join(sanitizers)}", "-fno-sanitize-recover=all"]
+    elif sanitizers:
+        # A trap needs no runtime library, which zig would build for a minute first.
+        options += ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
     else:
         options.append("-fno-sanitize=undefined")
     if units is None:

@@ -1,4 +1,4 @@
-"""Kernels of add: `add_s8.h`, which uses the DSP extension's high multiply where the core has it."""
+"""Kernels of add: `add_s8.h`, with the DSP extension's high multiply where the core has it."""
 
 from __future__ import annotations
 
@@ -64,12 +64,10 @@ class AddPortable(Kernel):
 
     def applies(self, layer: Layer) -> bool:
         """Up to six dimensions."""
-        return (
-            _attributes(layer).rounding in weighted.ROUNDINGS and len(layer.output.shape) <= RANK
-        )
+        return _attributes(layer).rounding in weighted.ROUNDINGS and len(layer.output.shape) <= RANK
 
     def overlap(self, layer: Layer, index: int) -> int | None:
-        """An element is read before the one at its place is written; a broadcast one is read again."""
+        """An element is read before it is overwritten; a broadcast one is read again."""
         return 0 if layer.input(index).shape == layer.output.shape else None
 
     def call(self, layer: Layer, places: Places) -> Call:

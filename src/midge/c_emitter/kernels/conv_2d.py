@@ -46,7 +46,9 @@ class _Conv2D(Kernel):
             reads_first=reads_first,
         )
 
-    def _fields(self, layer: Layer, places: Places) -> tuple[dict[str, object], tuple[Constant, ...]]:
+    def _fields(
+        self, layer: Layer, places: Places
+    ) -> tuple[dict[str, object], tuple[Constant, ...]]:
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
         narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=0)
         factors, constants = weighted.factor_fields(

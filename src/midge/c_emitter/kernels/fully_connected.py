@@ -30,7 +30,9 @@ class _FullyConnected(Kernel):
         outputs, features = layer.input(1).shape
         return overlap.rows(self._rows(layer), features, outputs, reads_first=reads_first)
 
-    def _fields(self, layer: Layer, places: Places) -> tuple[dict[str, object], tuple[Constant, ...]]:
+    def _fields(
+        self, layer: Layer, places: Places
+    ) -> tuple[dict[str, object], tuple[Constant, ...]]:
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
         narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=0)
         factors, constants = weighted.factor_fields(
@@ -45,7 +47,9 @@ class _FullyConnected(Kernel):
         return {**fields, "factors": factors}, constants
 
     def _bias(self, layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-        return weighted.folded_bias(layer.input(0), layer.input(1), layer.optional(2), channel_axis=0)
+        return weighted.folded_bias(
+            layer.input(0), layer.input(1), layer.optional(2), channel_axis=0
+        )
 
 
 class FullyConnectedPortable(_FullyConnected):

@@ -24,12 +24,14 @@ class _Pool2D(Kernel):
         """Any window."""
         return True
 
-    def overlap(self, layer: Layer, index: int) -> int | None:
+    def overlap(self, layer: Layer, index: int) -> int | None:  # noqa: ARG002 - one input
         """A pixel is written while its window is read."""
         batches, height, width, channels = layer.input(0).shape
         window = _attributes(layer).window()
         image = (height, width)
-        return overlap.sliding(window, batches, image, channels, channels, step=1, reads_first=False)
+        return overlap.sliding(
+            window, batches, image, channels, channels, step=1, reads_first=False
+        )
 
     def call(self, layer: Layer, places: Places) -> Call:
         """No constants."""
