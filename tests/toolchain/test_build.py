@@ -159,7 +159,9 @@ def test_model_of_several_files_and_folders_links() -> None:
         "{ *(int8_t *)a = more[*(unsigned char *)a % 8]; }"
     )
     sources["parts/more.h"] = "#include <stdint.h>\nextern const int8_t more[8];\n"
-    sources["parts/more.c"] = '#include "more.h"\nconst int8_t more[8] = {1, 2, 3, 4, 5, 6, 7, 8};\n'
+    sources["parts/more.c"] = (
+        '#include "more.h"\nconst int8_t more[8] = {1, 2, 3, 4, 5, 6, 7, 8};\n'
+    )
     program = build(find_compiler("zig", "cortex-m3"), sources, interface)
     assert program.weights_bytes == 8
 

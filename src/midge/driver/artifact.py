@@ -9,7 +9,7 @@ import numpy as np
 
 from midge.c_emitter import Choice, Emitted, Layer, layers_of
 from midge.driver.run_result import FlashBytes, LayerCost, RamBytes, RunResult
-from midge.driver.samples import Inputs, random_sample, take_samples
+from midge.driver.samples import Inputs, take_samples
 from midge.driver.settings import Settings
 from midge.errors import UserError
 from midge.graph import Array, Graph
@@ -64,7 +64,7 @@ class Artifact:
             UserError: inputs do not fit, or nothing here emulates the target.
             ToolError: the emulator is missing.
         """
-        given = take_samples(self.graph, random_sample(self.graph) if inputs is None else inputs)
+        given = take_samples(self.graph, inputs)
         emulator = emulator or self.default_emulator
         machine = self.open_machine(emulator)
         samples = [self.to_bytes(sample) for sample in given.samples]

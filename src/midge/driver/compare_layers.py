@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.driver.artifact import Artifact
-from midge.driver.samples import Inputs, random_sample, take_samples
+from midge.driver.samples import Inputs, take_samples
 from midge.errors import UserError
 from midge.graph import Array, interpret
 from midge.virtual_mcu import MemoryView, UnicornMachine
@@ -83,7 +83,7 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
             f"not have "
             "this core. Compare on another one: every core runs the same C"
         )
-    given = take_samples(graph, random_sample(graph) if inputs is None else inputs)
+    given = take_samples(graph, inputs)
     running = [
         layer for layer, kernel in zip(artifact.layers, artifact.choice, strict=True) if kernel
     ]

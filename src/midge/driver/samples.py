@@ -44,18 +44,20 @@ class Samples:
         return packed if self.named or len(packed) > 1 else packed[graph.outputs[0]]
 
 
-def take_samples(graph: Graph, inputs: Inputs) -> Samples:
+def take_samples(graph: Graph, inputs: Inputs | None) -> Samples:
     """Check arrays against a graph's inputs and split them into inferences.
 
     Args:
         graph: The network.
         inputs: An array for a network with one input, or arrays by tensor name. Each is one sample
-            (of
-            the tensor's shape, a leading 1 may be left out) or a batch of samples along axis 0.
+            (of the tensor's shape, a leading 1 may be left out) or a batch of samples along axis 0.
+            None stands for one sample of seeded random values.
 
     Raises:
         UserError: a name, shape or dtype does not fit, or batches differ in length.
     """
+    if inputs is None:
+        return Samples((random_sample(graph),), batched=False, named=len(graph.inputs) > 1)
     named = isinstance(inputs, Mapping)
     arrays = dict(inputs) if isinstance(inputs, Mapping) else _single(graph, inputs)
     if set(arrays) != set(graph.inputs):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from midge.errors import UnsupportedError, UserError
+from midge.errors import InternalError, UnsupportedError, UserError
 from midge.graph.ops import OPS
 from midge.graph.text_tokens import (
     FORMAT_NAME,
@@ -286,7 +286,7 @@ def _value(line: Line, hint: Any) -> Any:
         if line.token.text not in members:
             raise line.error(f"one of {', '.join(members)}")
         return members[line.take("word", "a name")]
-    raise TypeError(f"attributes of type {hint} have no text form")
+    raise InternalError(f"graph text: attributes of type {hint} have no text form")
 
 
 def _tuple(line: Line, items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ separations in place of sizes, so that overlapped pairs fit in:
 * Dominance: if an unplaced block could lie entirely below the next offset, some placement that is
   no larger has it there, and is found in another branch. A separation is at most the lower block's
   size, so what lies entirely below everything else conflicts with nothing.
+* Domains: what propagation (`propagate`) rules out for the whole arena is never tried.
 * Symmetry: of blocks at the same offset that do not concern each other only one order is tried.
 """
 
@@ -22,6 +23,7 @@ from enum import Enum, auto
 
 from midge.memory_plan.bound import round_up
 from midge.memory_plan.placement import Budget, Placement
+from midge.memory_plan.propagate import domains
 from midge.memory_plan.timeline import Timeline
 
 
@@ -42,14 +44,26 @@ def search_within(
         FOUND and the placement; IMPOSSIBLE if there is none (with negative distances taken as 0);
         GAVE_UP if the budget ran out first.
     """
-    return _Search(timeline, arena_bytes, budget).run()
+    reach = domains(timeline, arena_bytes)
+    if reach is None:
+        return Verdict.IMPOSSIBLE, None
+    return _Search(timeline, arena_bytes, *reach, budget).run()
 
 
 class _Search:
-    def __init__(self, timeline: Timeline, arena_bytes: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        arena_bytes: int,
+        low: list[int],
+        high: list[int],
+        budget: Budget,
+    ) -> None:
         self._blocks = timeline.blocks
         self._sizes = timeline.sizes
         self._limit = arena_bytes
+        self._low = low
+        self._high = high
         self._budget = budget
         self._above = [[(b, max(0, gap)) for b, gap in row.items()] for row in timeline.separation]
         self._neighbours = [set(row) for row in timeline.separation]
@@ -93,14 +107,15 @@ class _Search:
         floor, sizes = self._floor, self._sizes
         lowest_end = self._limit + 1
         for b in self._unplaced:
-            end = floor[b] + sizes[b]
-            lowest_end = min(lowest_end, end)
-            if max(floor[b], level) + sizes[b] > self._limit:
+            lowest_end = min(lowest_end, floor[b] + sizes[b])
+            if level > self._high[b]:
                 return iter(())
         for t in self._sections:
             if level + self._rest[t] - self._savings[t] > self._limit:
                 return iter(())
-        ready = [b for b in self._unplaced if level <= floor[b] < lowest_end]
+        ready = [
+            b for b in self._unplaced if level <= floor[b] < lowest_end and floor[b] >= self._low[b]
+        ]
         if self._stack:
             previous = self._stack[-1]
             ready = [
@@ -125,7 +140,7 @@ class _Search:
             if b in self._unplaced and self._floor[b] < offset + gap:
                 trail.append((b, self._floor[b]))
                 self._floor[b] = round_up(offset + gap, self._blocks[b].alignment)
-                fits = fits and self._floor[b] + self._sizes[b] <= self._limit
+                fits = fits and self._floor[b] <= self._high[b]
         span = range(self._blocks[block].first, self._blocks[block].last + 1)
         for t in span:
             self._rest[t] -= self._sizes[block]
@@ -138,7 +153,9 @@ class _Search:
 
     def _section_fits(self, slot: int, level: int) -> bool:
         """Return whether what is unplaced in a slot fits above its lowest floor."""
-        floors = [self._floor[b] for b in self._slots[slot] if b in self._unplaced]
+        floors = [
+            max(self._floor[b], self._low[b]) for b in self._slots[slot] if b in self._unplaced
+        ]
         if not floors:
             return True
         lowest = max(level, min(floors))

@@ -86,9 +86,7 @@ def _frame(plan: Plan, boxes: Sequence[_Box], width: int, height: int) -> _Frame
 
 
 def _headline(plan: Plan, width: int) -> list[str]:
-    gap = "its lower bound" if plan.gap_bytes == 0 else f"{plan.gap_bytes:,} over its lower bound"
-    if plan.gap_bytes and plan.proven_optimal:
-        gap += ", proven least"
+    gap = "the least possible" if not plan.gap_bytes else f"{plan.gap_bytes:,} over a lower bound"
     parts = [
         f"arena {plan.arena_bytes:,} bytes, {gap}",
         f"largest live set {plan.live_set_bytes:,}",
@@ -105,7 +103,7 @@ def _headline(plan: Plan, width: int) -> list[str]:
 
 
 def _legend(plan: Plan, axis: int) -> str:
-    entries = [f"{FREE} free", "▲ sets the lower bound"]
+    entries = [f"{FREE} free", "▲ fullest step"]
     if plan.shared:
         entries.insert(0, f"{SHARED} written over its dying input")
     if plan.scratch_offsets:
@@ -197,7 +195,7 @@ def _panel(plan: Plan, boxes: Sequence[_Box], frame: _Frame, start: int) -> list
 
 
 def _rulers(plan: Plan, frame: _Frame, lefts: list[int], start: int) -> list[str]:
-    """Return step numbers, live bytes as bars, and marks at the slots that set the bound."""
+    """Return step numbers, live bytes as bars, and marks at the fullest slots."""
     digits = len(str(len(plan.order)))
     stride = next(s for s in (1, 2, 5, 10, 20, 50, 100) if s * frame.cell >= digits + 1)
     largest = max(slot.bound_bytes for slot in plan.live)

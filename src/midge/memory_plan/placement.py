@@ -110,7 +110,7 @@ def greedy_orders(timeline: Timeline) -> list[list[int]]:
 
 
 def best_greedy(timeline: Timeline) -> tuple[Placement, list[int]]:
-    """Return the ensemble's best placement and its order; stop at once at the lower bound."""
+    """Return the ensemble's best placement and its order; stop at once at the slots' bound."""
     best: tuple[Placement, list[int]] | None = None
     for order in greedy_orders(timeline):
         for tightest in (False, True):
@@ -123,13 +123,16 @@ def best_greedy(timeline: Timeline) -> tuple[Placement, list[int]]:
     return best
 
 
-def anneal(timeline: Timeline, start: Placement, order: list[int], budget: Budget) -> Placement:
+def anneal(
+    timeline: Timeline, start: Placement, order: list[int], bound: int, budget: Budget
+) -> Placement:
     """Return a placement no larger than `start`, found by moving blocks within the order.
 
     Args:
         timeline: The blocks.
         start: Where every one of the runs begins.
         order: The order of placing that gave `start`.
+        bound: Stop at once at this arena; blocks that stick out over it are the ones to move.
         budget: Spent in equal shares on `RUNS` runs.
     """
     chance = random.Random(SEED)
@@ -137,18 +140,18 @@ def anneal(timeline: Timeline, start: Placement, order: list[int], budget: Budge
     rounds = min(budget.units // cost, ROUNDS_PER_PAIR * len(order) ** 2) // RUNS
     best = start
     for _ in range(RUNS):
-        moved_order, current, score = order, start, _score(timeline, start)
+        moved_order, current, score = order, start, _score(timeline, start, bound)
         for remaining in range(rounds, 0, -1):
-            if best.arena_bytes <= timeline.lower_bound or not budget.spend(cost):
+            if best.arena_bytes <= bound or not budget.spend(cost):
                 return best
-            moved = _neighbour(timeline, moved_order, current, chance)
+            moved = _neighbour(timeline, moved_order, current, bound, chance)
             placement = place_in_order(timeline, moved, tightest=False)
-            moved_score = _score(timeline, placement)
+            moved_score = _score(timeline, placement, bound)
             # A random threshold that cools down. Products only: an exponential could round
             # differently on another machine, and the plan with it.
             warmth = chance.random()
             warmth *= warmth
-            threshold = warmth * warmth * TEMPERATURE * timeline.lower_bound * remaining / rounds
+            threshold = warmth * warmth * TEMPERATURE * bound * remaining / rounds
             if moved_score <= score + threshold:
                 moved_order, current, score = moved, placement, moved_score
                 if current.arena_bytes < best.arena_bytes:
@@ -156,18 +159,20 @@ def anneal(timeline: Timeline, start: Placement, order: list[int], budget: Budge
     return best
 
 
-def _score(timeline: Timeline, placement: Placement) -> float:
-    """Return the arena plus a share of all the bytes that stick out over the lower bound."""
-    bound = timeline.lower_bound
+def _score(timeline: Timeline, placement: Placement, bound: int) -> float:
+    """Return the arena plus a share of all the bytes that stick out over the bound."""
     ends = map(int.__add__, placement.offsets, timeline.sizes)
     return placement.arena_bytes + sum(max(0, end - bound) for end in ends) / 8
 
 
 def _neighbour(
-    timeline: Timeline, order: list[int], placement: Placement, chance: random.Random
+    timeline: Timeline,
+    order: list[int],
+    placement: Placement,
+    bound: int,
+    chance: random.Random,
 ) -> list[int]:
     """Return `order` with one block moved: one that sticks out, or one that may hold it up."""
-    bound = timeline.lower_bound
     ends = map(int.__add__, placement.offsets, timeline.sizes)
     block = chance.choice([b for b, end in enumerate(ends) if end > bound])
     moved = list(order)

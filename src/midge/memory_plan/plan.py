@@ -72,10 +72,10 @@ class Plan:
         live: The live table, one entry a slot (steps + 2).
         arena_bytes: Size of the arena, a multiple of the smallest alignment in use.
         alignment: The arena itself must start at a multiple of this.
-        lower_bound_bytes: No plan of these steps in this order is smaller.
+        lower_bound_bytes: No plan of these steps in this order is smaller: the fullest slot, raised
+            where propagation or an exhausted search proves more.
         live_set_bytes: Largest sum of live buffers, in file order, without overlap and scratch: the
             figure by which planners are compared.
-        proven_optimal: True if the search showed that this order has no smaller arena.
     """
 
     order: tuple[int, ...]
@@ -89,11 +89,10 @@ class Plan:
     alignment: int
     lower_bound_bytes: int
     live_set_bytes: int
-    proven_optimal: bool
 
     @property
     def gap_bytes(self) -> int:
-        """What the arena takes beyond the lower bound; 0 means that it cannot be smaller."""
+        """What the arena takes beyond the lower bound; 0 proves that it cannot be smaller."""
         return self.arena_bytes - self.lower_bound_bytes
 
     @property

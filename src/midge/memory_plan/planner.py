@@ -11,6 +11,7 @@ from midge.memory_plan.order import best_order
 from midge.memory_plan.placement import Budget, Placement, anneal, best_greedy
 from midge.memory_plan.plan import Lifetime, LiveSlot, Plan, SharedBytes
 from midge.memory_plan.problem import Problem, validate
+from midge.memory_plan.propagate import raise_bound
 from midge.memory_plan.timeline import Timeline, build_timeline
 
 # Visited constraints per order: to reach the bound exactly, to anneal, to improve exactly on that.
@@ -27,7 +28,7 @@ class _Candidate:
     order: tuple[int, ...]
     timeline: Timeline
     placement: Placement
-    proven: bool
+    bound: int
 
 
 def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True) -> Plan:
@@ -67,26 +68,29 @@ def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True)
 
 
 def _place(network: Network, order: tuple[int, ...]) -> _Candidate:
-    """Return the best offsets found for one order, and whether no better ones exist."""
+    """Return the best offsets found for one order, and the best lower bound."""
     timeline = build_timeline(network, order)
     share = 1 if len(timeline.blocks) <= MANY_BLOCKS else 5
     greedy, greedy_order = best_greedy(timeline)
-    best = greedy
-    if best.arena_bytes > timeline.lower_bound:
-        budget = Budget(BOUND_UNITS // share)
-        _, found = search_within(timeline, timeline.lower_bound, budget)
+    best, bound = greedy, timeline.lower_bound
+    if best.arena_bytes > bound:
+        bound = raise_bound(timeline, bound, best.arena_bytes)
+    if best.arena_bytes > bound:
+        _, found = search_within(timeline, bound, Budget(BOUND_UNITS // share))
         best = found or best
-    best, least = _descend(timeline, best, Budget(DESCENT_UNITS // share))
+    best, least = _descend(timeline, best, bound, Budget(DESCENT_UNITS // share))
     if not least:
-        annealed = anneal(timeline, greedy, greedy_order, Budget(ANNEALING_UNITS))
+        annealed = anneal(timeline, greedy, greedy_order, bound, Budget(ANNEALING_UNITS))
         if annealed.arena_bytes < best.arena_bytes:
-            best, least = _descend(timeline, annealed, Budget(DESCENT_UNITS // share))
-    return _Candidate(order, timeline, best, least)
+            best, least = _descend(timeline, annealed, bound, Budget(DESCENT_UNITS // share))
+    return _Candidate(order, timeline, best, best.arena_bytes if least else bound)
 
 
-def _descend(timeline: Timeline, best: Placement, budget: Budget) -> tuple[Placement, bool]:
+def _descend(
+    timeline: Timeline, best: Placement, bound: int, budget: Budget
+) -> tuple[Placement, bool]:
     """Improve a placement exactly, as far as the budget goes; say whether none is smaller."""
-    while best.arena_bytes > timeline.lower_bound:
+    while best.arena_bytes > bound:
         verdict, found = search_within(timeline, best.arena_bytes - timeline.granule, budget)
         if found is None:
             return best, verdict is Verdict.IMPOSSIBLE and not timeline.has_negative_distance
@@ -128,9 +132,8 @@ def _describe(problem: Problem, network: Network, chosen: _Candidate) -> Plan:
         live=_live_table(problem, network, timeline, chosen.order),
         arena_bytes=chosen.placement.arena_bytes,
         alignment=max([block.alignment for block in timeline.blocks], default=1),
-        lower_bound_bytes=timeline.lower_bound,
+        lower_bound_bytes=chosen.bound,
         live_set_bytes=_live_set_bytes(network),
-        proven_optimal=chosen.proven,
     )
 
 

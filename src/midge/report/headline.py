@@ -1,7 +1,8 @@
 """The six figures that a report opens with, each with its certainty and its composition.
 
-What is null in the report becomes a figure without a value and with the reason, which follows from
-what else is null: a core without cycles has no cycle model, a target without a clock is a bare core.
+What is null in the report becomes a figure without a value and with the reason, which follows
+from what else is null: a core that was counted but has no cycles has no cycle model, a target
+without a clock is a bare core.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Bar:
 
     Attributes:
         parts: From left to right.
-        limit: The whole bar: what the board has; None where there is no limit, the parts then fill it.
+        limit: The whole bar: what the board has; None where there is no limit and the parts fill
+            the bar.
         limit_text: How much of the limit is taken; empty without one.
     """
 
@@ -130,7 +132,9 @@ def _ram(report: Json) -> Figure:
     arena = report["memory_plan"]["arena_bytes"]
     if costs is None:
         parts: tuple[Part, ...] = (Part("arena", arena, byte_count(arena), "first"),)
-        notes = (f"the arena alone; static variables and stack are not known: {why_not_run(report)}",)
+        notes = (
+            f"the arena alone; static variables and stack are not known: {why_not_run(report)}",
+        )
         return Figure("RAM", byte_count(arena), EXACT, notes, _limited(parts, arena, limit))
     ram = costs["ram_bytes"]
     peak, bound, total = ram["stack_peak"], ram["stack_bound"], ram["total"]

@@ -1,4 +1,4 @@
-"""The layers' costs as rows to print: which figure ranks them, and every bar as a share of its column."""
+"""The layers' costs as rows to print, and the figure that ranks them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class LayerTable:
 
     Attributes:
         rows: One for each kernel.
-        cost_key: ``cycles_modelled``, ``cycles`` or ``instructions``: the best figure that every layer
-            has; None without any.
+        cost_key: ``cycles_modelled``, ``cycles`` or ``instructions``: the best figure that every
+            layer has; None without any.
         cost_label: What that figure is called.
         total: Of the whole inference, in the same figure; None when not known.
         outside: What of the total no layer accounts for: the calls between them.

@@ -109,9 +109,7 @@ class _Scale:
     def y(self, address: int) -> float:
         return TOP + PLOT_HEIGHT * (1 - address / self.top_bytes)
 
-    def box(
-        self, first: int, last: int, low: int, high: int, tint: str, tooltip: str
-    ) -> Box:
+    def box(self, first: int, last: int, low: int, high: int, tint: str, tooltip: str) -> Box:
         height = max(self.y(low) - self.y(high), LEAST_HEIGHT)
         y = self.y(low) - height
         return Box(self.x(first), y, self.x(last + 1) - self.x(first), height, tint, tooltip)
@@ -155,7 +153,7 @@ def _tint(storage: Storage, index: int) -> str:
 
 
 def _outline(scale: _Scale, storage: Storage, index: int, rows: PlanRows) -> Outline:
-    """Up the left side, which outputs taking over cut into, and down the right, where inputs end."""
+    """Up the left side, cut where it takes bytes over, and down the right, cut where it gives."""
     taken = sorted((e for e in rows.shared if e.output == storage.owner), key=lambda e: e.low)
     given = sorted((e for e in rows.shared if e.input == storage.owner), key=lambda e: -e.low)
     left, right = scale.x(storage.first), scale.x(storage.last + 1)
@@ -189,9 +187,8 @@ def _outline(scale: _Scale, storage: Storage, index: int, rows: PlanRows) -> Out
 
 def _scratch_box(scale: _Scale, entry: Json) -> Box:
     low, size = entry["offset"], entry["size_bytes"]
-    tooltip = (
-        f"scratch of {printable(entry['step'])}\n{byte_count(size)} at {low:,} to {low + size - 1:,}"
-    )
+    place = f"{byte_count(size)} at {low:,} to {low + size - 1:,}"
+    tooltip = f"scratch of {printable(entry['step'])}\n{place}"
     return scale.box(entry["slot"], entry["slot"], low, low + size, "scratch", tooltip)
 
 

@@ -103,11 +103,14 @@ def _layers(report: Json) -> list[str]:
     sizes = [max(columns(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
     # What is over the width is taken from the detail, and a bar that would be a stump left out.
     gaps = len(sizes)
-    sizes[1] -= min(max(sum(sizes) + gaps + NARROWEST_BAR - WIDTH, 0), sizes[1] - NARROWEST_DETAIL)
+    over = sum(sizes) + gaps + NARROWEST_BAR - WIDTH
+    sizes[1] -= max(min(over, sizes[1] - NARROWEST_DETAIL), 0)
     bar = min(WIDTH - sum(sizes) - gaps, WIDEST_BAR)
     drawn = bar >= NARROWEST_BAR and table.cost_key is not None
     for row, texts in zip((None, *table.rows), (heads, *cells), strict=True):
-        left = [_padded(shorten(t, size), size) for t, size in zip(texts[:2], sizes[:2], strict=True)]
+        left = [
+            _padded(shorten(t, size), size) for t, size in zip(texts[:2], sizes[:2], strict=True)
+        ]
         right = [_aligned(text, size) for text, size in zip(texts[2:], sizes[2:], strict=True)]
         middle = [_cost_bar(row, table, bar)] if drawn else []
         lines.append(" ".join([*left, right[0], *middle, *right[1:]]))

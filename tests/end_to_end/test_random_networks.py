@@ -1,0 +1,59 @@
+"""Random networks: NumPy interpreter, TFLite Micro and emulated C give the same bytes.
+
+`python -m bench.soak` runs any number of them. A failure prints the seed; hypothesis shrinks those
+that it finds.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from midge.synthetic import random_network, single_op_networks
+from support.differential import Machine, check_against_oracle, check_on_device, graph_of
+
+NETWORKS = 200
+CORES = ("cortex-m4", "cortex-m0plus", "rv32imc", "cortex-m3", "cortex-m33", "cortex-m7")
+SINGLE = {network.name: network for network in single_op_networks()}
+
+
+def machine_for(seed: int) -> Machine:
+    """Rotate cores; every fifth network is built by GCC, every twentieth runs on QEMU."""
+    core = CORES[seed % len(CORES)]
+    gcc = "riscv64-unknown-elf-gcc" if core.startswith("rv") else "arm-none-eabi-gcc"
+    qemu = "qemu-system-riscv32" if core.startswith("rv") else "qemu-system-arm"
+    cc = "gcc" if seed % 5 == 0 and shutil.which(gcc) else "zig"
+    emulator = "qemu" if seed % 20 == 0 and shutil.which(qemu) else "unicorn"
+    return Machine(core, cc, emulator)
+
+
+@pytest.mark.parametrize("seed", range(NETWORKS))
+def test_three_answers_agree(seed: int) -> None:
+    network = random_network(seed)
+    graph = graph_of(network)
+    check_against_oracle(network, graph, range(5))
+    check_on_device(network, graph, machine_for(seed), range(5))
+
+
+@given(data=st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+)
+def test_interpreter_and_oracle_agree_on_what_hypothesis_draws(data: st.DataObject) -> None:
+    network = random_network(
+        lambda low, high: data.draw(st.integers(low, high)), max_ops=4, max_elements=256
+    )
+    check_against_oracle(network, graph_of(network), range(3))
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_each_operator_alone_agrees_with_the_oracle(name: str) -> None:
+    check_against_oracle(SINGLE[name], graph_of(SINGLE[name]), range(5))
