@@ -141,7 +141,9 @@ def inception(cells: int = 3) -> Problem:
     net = Net(input=4096)
     last = "input"
     for c in range(cells):
-        heads = [net.step(f"c{c}_h{k}", size, last) for k, size in enumerate((6144, 3072, 2048, 4096))]
+        heads = [
+            net.step(f"c{c}_h{k}", size, last) for k, size in enumerate((6144, 3072, 2048, 4096))
+        ]
         middles = [
             net.step(f"c{c}_m{k}", size, head)
             for k, (size, head) in enumerate(zip((1024, 2048, 512, 512), heads, strict=True))

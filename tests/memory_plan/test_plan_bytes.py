@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from plan_problems import Net, ad01, ic01, kws01, problems, wired
 
 from midge.errors import InternalError
-from midge.memory_plan import Overlap, Plan, Problem, Step, check_plan, plan_memory
+from midge.memory_plan import (
+    Alias,
+    Buffer,
+    Overlap,
+    Plan,
+    Problem,
+    Step,
+    check_plan,
+    plan_memory,
+)
 
 POISON = ("poison", -1)
 
@@ -183,6 +192,19 @@ def test_the_arena_notices_a_buffer_freed_too_early():
     lifetimes = {**plan.lifetimes, "a": replace(plan.lifetimes["a"], last=2)}
     with pytest.raises(Corrupted, match="of a holds"):
         Arena(problem, replace(plan, lifetimes=lifetimes)).run()
+
+
+def test_an_input_handed_on_under_another_name_is_not_written_over():
+    problem = Problem(
+        buffers=(Buffer("x", 4), Buffer("y", 4), Buffer("view", 4)),
+        steps=(Step("split", ("x",), ("y", "view"), overlaps=(Overlap("x", "y", 0),)),),
+        inputs=("x",),
+        outputs=("y",),
+        aliases=(Alias("x", "view"),),
+    )
+    plan = plan_memory(problem)
+    assert plan.offsets["y"] != plan.offsets["view"]
+    Arena(problem, plan).run()
 
 
 def test_an_addition_to_itself_overlaps_only_with_a_promise_for_each_operand():

@@ -57,7 +57,8 @@ def forbidden(problem: Problem, order, a: str, b: str) -> set[int]:
         ]
         operands = sum(1 for name in step.reads if root[name] == root[source])
         own_bytes = target not in {alias.output for alias in problem.aliases}
-        if death[source] == slot and own_bytes and len(distances) == operands > 0:
+        handed_on = any(root[name] == root[source] for name in step.writes)
+        if death[source] == slot and own_bytes and not handed_on and len(distances) == operands > 0:
             return {x for x in touching if sign * x < max(distances)}
     return touching
 

@@ -12,7 +12,7 @@ from sample_reports import branching_report, chain_report, every_sample
 
 from midge.report import render_text
 from midge.report.text_page import WIDTH
-from midge.report.wording import columns
+from midge.report.wording import columns, decimal
 
 SAMPLES = every_sample()
 
@@ -68,7 +68,7 @@ def test_every_layer_has_a_line(layers: int) -> None:
     for layer in report["costs"]["layers"]:
         line = line_with(text, layer["name"])
         assert f"{layer['cycles_modelled']:,}" in line
-        assert f"{layer['instructions'] / layer['macs']:.2f}" in line
+        assert decimal(layer["instructions"] / layer["macs"]) in line
         assert f"{layer['weights_bytes']:,} B" in line
 
 

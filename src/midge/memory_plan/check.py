@@ -148,6 +148,8 @@ def _may_overlap(plan: Plan, needs: _Needs, step: Step, source: str, target: str
     slot = needs.written[target]
     if target not in step.writes or not needs.dies_in(source, slot):
         return False
+    if not needs.same[source].isdisjoint(step.writes):
+        return False
     operands = [name for name in step.reads if name in needs.same[source]]
     promises = [
         o.distance for o in step.overlaps if o.output == target and o.input in needs.same[source]

@@ -159,9 +159,11 @@ def _pairs(
             key = index[overlap.input], index[overlap.output]
             promises.setdefault(key, []).append(overlap)
     pairs = []
+    # An input that this step also hands on under another name is not dying, read later or not.
+    handed_on = {index[name] for name in step.writes if owner[name] != name}
     for (source, target), entries in promises.items():
         operands = sum(1 for name in step.reads if index[name] == source)
-        if len(entries) == operands:
+        if len(entries) == operands and source not in handed_on:
             distance = max(entry.distance for entry in entries)
             pairs.append(Pair(source, target, round_up(distance, granule)))
     return tuple(pairs)

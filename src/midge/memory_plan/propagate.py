@@ -1,12 +1,12 @@
-"""What an arena of a given size leaves no choice about: domains of offsets, and a better lower bound.
+"""What an arena of a given size leaves no choice about: domains of offsets, and a better bound.
 
-The bound of one slot (`bound`) cannot see that overlaps in successive steps pull the same buffer both
-ways: if it must lie above its output by one distance, and its own input above it by another, the
-distances add up. Constraint propagation can. Each block has a domain of offsets; of two blocks
+The bound of one slot (`bound`) cannot see that overlaps in successive steps pull the same buffer
+both ways: if it must lie above its output by one distance, and its own input above it by another,
+the distances add up. Constraint propagation can. Each block has a domain of offsets; of two blocks
 alive together one is the lower one; if the domains allow only one of them to be, the separation
-holds between the two and narrows both. An empty domain means that no placement has that arena. This is
-the disjunctive propagation of job-shop scheduling (Carlier and Pinson, *An Algorithm for Solving the
-Job-Shop Problem*, Management Science 35, 1989), with addresses for time.
+holds between the two and narrows both. An empty domain means that no placement has that arena.
+This is the disjunctive propagation of job-shop scheduling (Carlier and Pinson, *An Algorithm for
+Solving the Job-Shop Problem*, Management Science 35, 1989), with addresses for time.
 """
 
 from __future__ import annotations

@@ -113,12 +113,7 @@ def why_no_cycles(report: Json) -> str:
         return why_not_run(report)
     if report["costs"]["instructions"] is None:
         return "nothing was counted in this run"
-    return f"the {printable(report['target']['core'])} has no cycle model"
-
-
-def why_not_modelled() -> str:
-    """The reason why there are cycles, but none with the board's flash."""
-    return "the wait states of this board's flash are not published"
+    return f"the {printable(report['target']['core'])} core has no cycle model"
 
 
 def is_bare_core(report: Json) -> bool:
@@ -160,18 +155,16 @@ def _ram(report: Json) -> Figure:
 
 def _flash(report: Json) -> Figure:
     limit = report["target"]["flash_bytes"]
-    constants = report["model"]["constants_bytes"]
+    held = f"the model's constants hold {byte_count(report['model']['constants_bytes'])}"
     if report["costs"] is None:
-        notes = (why_not_run(report), f"the model's constants hold {byte_count(constants)}")
-        return Figure("Flash", None, "", notes)
+        return Figure("Flash", None, "", (why_not_run(report), held))
     flash = report["costs"]["flash_bytes"]
     parts = (
         Part("code", flash["code"], byte_count(flash["code"]), "first"),
         Part("weights", flash["weights"], byte_count(flash["weights"]), "second"),
     )
-    notes = (f"the model's constants hold {byte_count(constants)}",)
     total = flash["total"]
-    return Figure("Flash", byte_count(total), EXACT, notes, _limited(parts, total, limit))
+    return Figure("Flash", byte_count(total), EXACT, (held,), _limited(parts, total, limit))
 
 
 def _latency(report: Json) -> Figure:
@@ -184,17 +177,11 @@ def _latency(report: Json) -> Figure:
     zero_wait, modelled = pair
     at = f" at {clock(hertz)}" if hertz else ""
     if modelled is None:
-        notes = (
-            f"zero wait{at}: a lower bound",
-            f"with the board's flash: not known, {why_not_modelled()}",
-        )
-        return Figure("Latency", latency(zero_wait), MODELLED, notes)
-    notes = (
-        f"with the board's flash{at}",
-        f"zero wait {latency(zero_wait)}",
-        *([f"at most {decimal(1000 / modelled)} inferences a second"] if modelled else []),
-    )
-    return Figure("Latency", latency(modelled), MODELLED, notes)
+        return Figure("Latency", latency(zero_wait), MODELLED, _lower_bound(at))
+    notes = [f"with the board's flash{at}", f"zero wait {latency(zero_wait)}"]
+    if modelled:
+        notes.append(f"at most {decimal(1000 / modelled)} inferences a second")
+    return Figure("Latency", latency(modelled), MODELLED, tuple(notes))
 
 
 def _energy(report: Json) -> Figure:
@@ -210,11 +197,7 @@ def _energy(report: Json) -> Figure:
         return Figure("Energy", None, "", (reason,))
     zero_wait, modelled = pair
     if modelled is None:
-        notes = (
-            "zero wait: a lower bound",
-            f"with the board's flash: not known, {why_not_modelled()}",
-        )
-        return Figure("Energy", energy(zero_wait), MODELLED, notes)
+        return Figure("Energy", energy(zero_wait), MODELLED, _lower_bound())
     notes = (
         "with the board's flash",
         f"zero wait {energy(zero_wait)}",
@@ -230,21 +213,17 @@ def _cycles(report: Json) -> Figure:
         return Figure("Cycles", None, "", (why_no_cycles(report),))
     modelled = costs["cycles_modelled"]
     if is_bare_core(report):
-        notes = ("zero wait: a bare core has no flash to wait for",)
-        return Figure("Cycles", count(zero_wait), MODELLED, (*notes, *_per_mac(zero_wait, costs)))
+        note = "zero wait: a bare core has no flash to wait for"
+        return Figure("Cycles", count(zero_wait), MODELLED, (note, *_per_mac(zero_wait, costs)))
     if modelled is None:
-        notes = (
-            "zero wait: a lower bound",
-            f"with the board's flash: not known, {why_not_modelled()}",
-        )
-        return Figure("Cycles", count(zero_wait), MODELLED, notes)
+        return Figure("Cycles", count(zero_wait), MODELLED, _lower_bound())
     stall = modelled - zero_wait
     parts = (
         Part("zero wait", zero_wait, count(zero_wait), "first"),
         Part("waiting for flash", stall, f"{count(stall)} ({percent(stall, modelled)})", "bound"),
     )
-    notes = _per_mac(modelled, costs)
-    return Figure("Cycles", count(modelled), MODELLED, notes, Bar(parts, None, ""))
+    bar = Bar(parts, None, "")
+    return Figure("Cycles", count(modelled), MODELLED, _per_mac(modelled, costs), bar)
 
 
 def _instructions(report: Json) -> Figure:
@@ -259,6 +238,12 @@ def _instructions(report: Json) -> Figure:
     if costs["cycles"]:
         notes.append(f"{decimal(costs['cycles'] / issued)} cycles each at zero wait")
     return Figure("Instructions", count(issued), EXACT, tuple(notes))
+
+
+def _lower_bound(at: str = "") -> tuple[str, ...]:
+    """What to say of a figure that has only its zero-wait value."""
+    reason = "the wait states of this board's flash are not published"
+    return (f"zero wait{at}: a lower bound", f"with the board's flash: not known, {reason}")
 
 
 def _per_mac(amount: int, costs: Json) -> tuple[str, ...]:

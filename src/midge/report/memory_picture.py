@@ -109,7 +109,7 @@ class _Scale:
     def y(self, address: int) -> float:
         return TOP + PLOT_HEIGHT * (1 - address / self.top_bytes)
 
-    def box(self, first: int, last: int, low: int, high: int, tint: str, tooltip: str) -> Box:
+    def box(self, first: int, last: int, low: int, high: int, *, tint: str, tooltip: str) -> Box:
         height = max(self.y(low) - self.y(high), LEAST_HEIGHT)
         y = self.y(low) - height
         return Box(self.x(first), y, self.x(last + 1) - self.x(first), height, tint, tooltip)
@@ -189,7 +189,7 @@ def _scratch_box(scale: _Scale, entry: Json) -> Box:
     low, size = entry["offset"], entry["size_bytes"]
     place = f"{byte_count(size)} at {low:,} to {low + size - 1:,}"
     tooltip = f"scratch of {printable(entry['step'])}\n{place}"
-    return scale.box(entry["slot"], entry["slot"], low, low + size, "scratch", tooltip)
+    return scale.box(entry["slot"], entry["slot"], low, low + size, tint="scratch", tooltip=tooltip)
 
 
 def _shared_box(scale: _Scale, entry: Shared, names: Names) -> Box:
@@ -198,12 +198,13 @@ def _shared_box(scale: _Scale, entry: Shared, names: Names) -> Box:
         f"{names.short(entry.input)}\n(upper left, dying) to\n{names.short(entry.output)}\n"
         "(lower right, written)"
     )
-    return scale.box(entry.slot, entry.slot, entry.low, entry.high, "shared", tooltip)
+    return scale.box(entry.slot, entry.slot, entry.low, entry.high, tint="shared", tooltip=tooltip)
 
 
 def _label(scale: _Scale, storage: Storage, shared: tuple[Shared, ...]) -> Label | None:
     """Where the storage is whole, or else in its middle: see `place_label`."""
-    box = scale.box(storage.first, storage.last, storage.offset, storage.end, "", "")
+    ends = storage.first, storage.last, storage.offset, storage.end
+    box = scale.box(*ends, tint="", tooltip="")
     taken = [e for e in shared if storage.owner in (e.input, e.output)]
     first = storage.first + any(e.slot == storage.first for e in taken)
     last = storage.last - any(e.slot == storage.last for e in taken)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 from midge.report.headline import Figure, headline, is_bare_core, why_no_cycles, why_not_run
@@ -29,7 +28,7 @@ LIMIT_BAR = 24
 NOTES_AT = 39
 WIDEST_NAME = 28
 WIDEST_DETAIL = 30
-NARROWEST_DETAIL = 10
+NARROWEST_TEXT = 10
 WIDEST_BAR = 24
 NARROWEST_BAR = 6
 FREE = "·"
@@ -101,10 +100,12 @@ def _layers(report: Json) -> list[str]:
     heads = ("Layer", "", table.cost_label, "share", "instr/MAC", "weights", "scratch")
     cells = [_cells(row, table) for row in table.rows]
     sizes = [max(columns(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
-    # What is over the width is taken from the detail, and a bar that would be a stump left out.
+    # What is over the width is taken from the detail and then from the name; a bar that would be
+    # a stump is left out.
     gaps = len(sizes)
-    over = sum(sizes) + gaps + NARROWEST_BAR - WIDTH
-    sizes[1] -= max(min(over, sizes[1] - NARROWEST_DETAIL), 0)
+    for column in (1, 0):
+        over = sum(sizes) + gaps + NARROWEST_BAR - WIDTH
+        sizes[column] -= max(min(over, sizes[column] - NARROWEST_TEXT), 0)
     bar = min(WIDTH - sum(sizes) - gaps, WIDEST_BAR)
     drawn = bar >= NARROWEST_BAR and table.cost_key is not None
     for row, texts in zip((None, *table.rows), (heads, *cells), strict=True):
@@ -154,8 +155,8 @@ def _memory(plan: Json) -> list[str]:
     order = "in another order than the file's" if plan["reordered"] else "in the file's order"
     text = (
         f"Arena {byte_count(arena)}: {bound}; most alive at once without sharing "
-        f"{byte_count(plan['live_set_bytes'])}; {len(plan['shared'])} outputs written over dying "
-        f"inputs; steps {order}"
+        f"{byte_count(plan['live_set_bytes'])}; outputs written over dying inputs: "
+        f"{len(plan['shared'])}; steps {order}"
     )
     return _wrapped(text, 0)
 
@@ -170,7 +171,7 @@ def _bar(first: float, second: float, full: float, width: int, rest: str) -> str
     return (solid + behind).ljust(width, rest)
 
 
-def _wrapped(text: str, indent: int) -> Sequence[str]:
+def _wrapped(text: str, indent: int) -> list[str]:
     """Lines of at most WIDTH letters, each indented; at least one."""
     blank = " " * indent
     return textwrap.wrap(text, WIDTH, initial_indent=blank, subsequent_indent=blank) or [blank]
