@@ -218,8 +218,12 @@ def test_without_cycles_the_layers_are_ranked_by_instructions() -> None:
     assert len(bar_lengths(table.find_all("tbody")[0].find_all("tr")[0])) == 1
 
 
-def test_without_counts_no_layer_shows_a_cost() -> None:
-    (table,) = page_of(SAMPLES["nothing counted"]).find_all("table", "layers")
+@pytest.mark.parametrize(
+    ("name", "whole"), [("nothing counted", "not known"), ("not counted by layer", "2,718,232")]
+)
+def test_without_counts_no_layer_shows_a_cost(name: str, whole: str) -> None:
+    (table,) = page_of(SAMPLES[name]).find_all("table", "layers")
+    assert table.find_all("tfoot")[0].find_all("td", "wide")[0].words == whole
     for row in table.find_all("tbody")[0].find_all("tr"):
         cost = row.find_all("td", "wide")[0]
         assert cost.words == "not known"

@@ -97,5 +97,5 @@ def test_cache_directory_that_cannot_be_made_is_a_tool_error(
     file = tmp_path / "file"
     file.write_text("in the way")
     monkeypatch.setenv("MIDGE_CACHE_DIR", str(file / "cache"))
-    with pytest.raises(ToolError, match="cannot be made .* set MIDGE_CACHE_DIR"):
+    with pytest.raises(ToolError, match=r"cannot be made .* set MIDGE_CACHE_DIR"):
         cache_directory()

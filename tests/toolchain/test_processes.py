@@ -38,7 +38,7 @@ def test_missing_program_says_how_to_get_it() -> None:
 
 
 def test_missing_working_directory_is_told_apart_from_a_missing_program(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match="its working directory .*gone does not exist"):
+    with pytest.raises(ToolError, match=r"its working directory .*gone does not exist"):
         run([sys.executable, "-c", ""], timeout_s=60, cwd=tmp_path / "gone")
 
 

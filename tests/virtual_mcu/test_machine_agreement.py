@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
+
+from midge.virtual_mcu import CacheGeometry, FlashMemory, QemuMachine, open_machine
 from toolchain.sample_model import (
     CORES,
     INTERFACE,
@@ -13,8 +15,6 @@ from toolchain.sample_model import (
     sample_program,
     samples,
 )
-
-from midge.virtual_mcu import CacheGeometry, FlashMemory, QemuMachine, open_machine
 
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-system-arm") is None or shutil.which("qemu-system-riscv32") is None,

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toolchain.sample_model import UNICORN_CORES, tiny_program
 
 from midge.errors import InternalError
 from midge.virtual_mcu import CALLER, CacheGeometry, FlashMemory, open_machine
 from midge.virtual_mcu.block_trace import BlockTracer, FlashStatistics, instruction_lengths
+from toolchain.sample_model import UNICORN_CORES, tiny_program
 
 SAMPLE = (bytes(64),)
 NAKED = "__attribute__((naked, noinline, aligned(64))) static void {name}(void *arena)\n{{\n"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from toolchain.sample_model import INTERFACE, edited, sample_program, samples, tiny_program
 
 from midge.errors import InternalError, ToolError, UserError
 from midge.toolchain import Program, build, find_compiler
 from midge.virtual_mcu import UnicornMachine, open_machine, qemu_machine
+from toolchain.sample_model import INTERFACE, edited, sample_program, samples, tiny_program
 
 SAMPLE = samples(1)[0]
 CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")
@@ -52,9 +52,23 @@ def test_undefined_instruction_is_a_fault(core: str) -> None:
 def test_m0plus_traps_what_only_larger_cores_have() -> None:
     # Two half-words of an ARMv7-M instruction: MLA r0, r0, r0, r0.
     word = f'{AT} __asm__ volatile(".short 0xfb00, 0x0000" ::: "r0");'
-    with pytest.raises(InternalError, match="sample_gather"):
+    with pytest.raises(InternalError, match=r"INSN_INVALID.*in sample_gather"):
         open_machine(broken("cortex-m0plus", edited(AT, word))).run([SAMPLE])
     assert open_machine(broken("cortex-m3", edited(AT, word))).run([SAMPLE])
+
+
+def test_m0plus_traps_misaligned_access() -> None:
+    word = f'{AT} __asm__ volatile("ldr r0, [%0]" : : "l"(input + 1) : "r0");'
+    with pytest.raises(InternalError, match=r"misaligned.*in sample_gather"):
+        open_machine(broken("cortex-m0plus", edited(AT, word))).run([SAMPLE])
+    assert open_machine(broken("cortex-m3", edited(AT, word))).run([SAMPLE])
+
+
+def test_core_without_fpu_traps_floating_point() -> None:
+    word = f'{AT} __asm__ volatile(".short 0xee30, 0x0a00");'  # VADD.F32 s0, s0, s0
+    with pytest.raises(InternalError, match="floating point without an FPU"):
+        open_machine(broken("cortex-m3", edited(AT, word))).run([SAMPLE])
+    assert open_machine(broken("cortex-m4", edited(AT, word))).run([SAMPLE])
 
 
 def test_hang_ends_with_the_place() -> None:
@@ -78,7 +92,7 @@ def test_machine_goes_on_after_a_fault() -> None:
 @pytest.mark.parametrize("emulator", ["unicorn", pytest.param("qemu", marks=needs_qemu)])
 def test_status_other_than_ok_is_an_internal_error(emulator: str) -> None:
     program = broken("cortex-m4", edited("return MIDGE_OK;", "return MIDGE_BAD_ARGUMENT;"))
-    with pytest.raises(InternalError, match="returned status 1.*; expected 0"):
+    with pytest.raises(InternalError, match=r"returned status 1.*; expected 0"):
         open_machine(program, emulator=emulator).run([SAMPLE])
 
 
@@ -142,7 +156,7 @@ def test_missing_qemu_says_how_to_install_it(
 
 @needs_qemu
 def test_fault_under_qemu_names_the_function() -> None:
-    program = broken("cortex-m55", edited(AT, f"{AT} *(volatile int32_t *)0x70000000 = 1;"))
+    program = broken("cortex-m7", edited(AT, f"{AT} *(volatile int32_t *)0x70000000 = 1;"))
     with pytest.raises(InternalError, match=r"fault at pc 0x\w+ in sample_gather .*bfar=70000000"):
         open_machine(program, emulator="qemu").run([SAMPLE])
     program = broken("rv32imc", edited(AT, f'{AT} __asm__ volatile(".word 0");'))

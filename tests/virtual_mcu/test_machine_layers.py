@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
+from midge.errors import UserError
+from midge.virtual_mcu import MemoryView, UnicornMachine
 from toolchain.sample_model import (
     UNICORN_CORES,
     meaning,
@@ -10,9 +13,6 @@ from toolchain.sample_model import (
     samples,
     tiny_program,
 )
-
-from midge.errors import UserError
-from midge.virtual_mcu import MemoryView, UnicornMachine
 
 SAMPLES = samples(3)
 

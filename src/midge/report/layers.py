@@ -50,7 +50,7 @@ class LayerTable:
     Attributes:
         rows: One for each kernel.
         cost_key: ``cycles_modelled``, ``cycles`` or ``instructions``: the best figure that every
-            layer has; None without any.
+            layer has, or else the best that the whole has; None without any.
         cost_label: What that figure is called.
         total: Of the whole inference, in the same figure; None when not known.
         outside: What of the total no layer accounts for: the calls between them.
@@ -61,6 +61,11 @@ class LayerTable:
     cost_label: str
     total: int | None
     outside: int | None
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether the layers' own costs are known."""
+        return any(row.cost is not None for row in self.rows)
 
     @property
     def most_cost(self) -> int:
@@ -88,12 +93,12 @@ def layer_table(report: Json) -> LayerTable:
     if costs is None:
         return LayerTable((), None, "", None, None)
     layers = costs["layers"]
-    key = _cost_key(layers)
+    key = _cost_key(layers) or _cost_key([costs])
     short = familiar_names(layer["name"] for layer in layers)
     rows = tuple(_row(layer, short[layer["name"]], key) for layer in layers)
     total = costs[key] if key else None
     accounted = sum(row.cost or 0 for row in rows)
-    outside = total - accounted if total is not None and total > accounted else None
+    outside = total - accounted if total is not None and 0 < accounted < total else None
     label = "Instructions"
     if key == "cycles_modelled" and report["target"]["clock_hz"] is not None:
         label = "Cycles with flash"

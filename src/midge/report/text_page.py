@@ -93,7 +93,7 @@ def _layers(report: Json) -> list[str]:
         return [f"Layers: {NOT_KNOWN}, {why_not_run(report)}"]
     table = layer_table(report)
     lines = []
-    if table.cost_key is None:
+    if not table.by_layer:
         lines = ["Cost of the layers: not known, nothing was counted by layer in this run"]
     elif table.cost_key == "instructions":
         lines = [f"Layers by instructions: {why_no_cycles(report)}"]
@@ -107,7 +107,7 @@ def _layers(report: Json) -> list[str]:
         over = sum(sizes) + gaps + NARROWEST_BAR - WIDTH
         sizes[column] -= max(min(over, sizes[column] - NARROWEST_TEXT), 0)
     bar = min(WIDTH - sum(sizes) - gaps, WIDEST_BAR)
-    drawn = bar >= NARROWEST_BAR and table.cost_key is not None
+    drawn = bar >= NARROWEST_BAR and table.by_layer
     for row, texts in zip((None, *table.rows), (heads, *cells), strict=True):
         left = [
             _padded(shorten(t, size), size) for t, size in zip(texts[:2], sizes[:2], strict=True)

@@ -30,8 +30,8 @@ def build_host_library(
         sources: C files and headers by relative name.
         units: Those to compile; None compiles every ``.c``.
         flags: Further compiler options, e.g. ``-Wconversion``.
-        sanitizers: Any of ``undefined`` (by zig; a violation ends the process by a trap) and ``address``
-            (by the system's ``gcc``, whose runtime the process must preload).
+        sanitizers: Any of ``undefined`` (by zig; a violation ends the process by a trap) and
+            ``address`` (by the system's ``gcc``, whose runtime the process must preload).
         timeout_s: Longest time for the compiler, in seconds.
 
     Returns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from unicorn import arm_const, riscv_const, unicorn_const
@@ -25,9 +25,42 @@ _FAULTS = {
 }
 
 
+# QEMU's exception numbers on Arm (target/arm/cpu.h), the causes of mcause on RISC-V (privileged
+# specification 20211203, table 3.6).
+_ARM_EXCEPTIONS = {
+    1: "undefined instruction",
+    2: "supervisor call",
+    3: "prefetch abort",
+    4: "misaligned or forbidden data access",
+    7: "breakpoint",
+    17: "floating point without an FPU",
+    18: "branch to an address without the Thumb bit",
+    22: "misaligned data access",
+}
+_RISCV_EXCEPTIONS = {
+    0: "misaligned instruction address",
+    2: "illegal instruction",
+    3: "breakpoint",
+    4: "misaligned load",
+    6: "misaligned store",
+    8: "environment call",
+    11: "environment call",
+}
+
+
 @dataclass(frozen=True)
 class _Registers:
-    """Where a core keeps what a call needs, and the bit that a code address carries."""
+    """Where a core keeps what a call needs, and how it names what goes wrong.
+
+    Attributes:
+        program_counter: Register numbers of Unicorn, as the next four.
+        stack_pointer: See above.
+        return_address: See above.
+        arguments: See above.
+        result: See above.
+        code_bit: What a code address carries in its lowest bit.
+        exceptions: Exceptions by number.
+    """
 
     program_counter: int
     stack_pointer: int
@@ -35,6 +68,7 @@ class _Registers:
     arguments: tuple[int, int]
     result: int
     code_bit: int
+    exceptions: Mapping[int, str]
 
 
 _ARM = _Registers(
@@ -44,6 +78,7 @@ _ARM = _Registers(
     (arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1),
     arm_const.UC_ARM_REG_R0,
     1,
+    _ARM_EXCEPTIONS,
 )
 _RISCV = _Registers(
     riscv_const.UC_RISCV_REG_PC,
@@ -52,6 +87,7 @@ _RISCV = _Registers(
     (riscv_const.UC_RISCV_REG_A0, riscv_const.UC_RISCV_REG_A1),
     riscv_const.UC_RISCV_REG_A0,
     0,
+    _RISCV_EXCEPTIONS,
 )
 # Unicorn has no M0+; its M0 executes the same ARMv6-M instructions.
 _ARM_MODELS = {
@@ -100,8 +136,8 @@ class UnicornEngine:
             UserError: Unicorn has no such core.
         """
         if core in _ARM_MODELS:
-            mode = unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS
-            self._uc = Uc(unicorn_const.UC_ARCH_ARM, mode)
+            # UC_MODE_MCLASS would make every model an M33.
+            self._uc = Uc(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB)
             self._uc.ctl_set_cpu_model(_ARM_MODELS[core])
             self._registers = _ARM
         elif core in _RISCV_CORES:
@@ -208,7 +244,8 @@ class UnicornEngine:
         return False
 
     def _on_exception(self, uc: Uc, number: int, _data: object) -> None:
-        self._fault = f"exception {number} (a fault, trap or undefined instruction)"
+        name = self._registers.exceptions.get(number, "fault, trap or interrupt")
+        self._fault = f"exception {number} ({name})"
         uc.emu_stop()
 
 
