@@ -18,7 +18,7 @@ def _attributes(layer: Layer) -> DepthwiseConv2D:
 
 
 class DepthwisePortable(Kernel):
-    """One channel at a time, through pointers to the taps."""
+    """One channel at a time, through offsets of the taps."""
 
     kind = "depthwise_conv_2d"
     variant = "portable"
@@ -30,13 +30,13 @@ class DepthwisePortable(Kernel):
         """Any window and multiplier."""
         return _attributes(layer).rounding in weighted.ROUNDINGS
 
-    def _pointer_bytes(self, layer: Layer) -> int:
+    def _offset_bytes(self, layer: Layer) -> int:
         _, kernel_h, kernel_w, _ = layer.input(1).shape
         return 4 * kernel_h * kernel_w
 
     def scratch_bytes(self, layer: Layer) -> int:
-        """A pointer for every tap, and a pixel of zero points."""
-        return self._pointer_bytes(layer) + layer.input(0).shape[3]
+        """An offset for every tap, and a pixel of zero points."""
+        return self._offset_bytes(layer) + layer.input(0).shape[3]
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A pixel is written while its window is read."""
@@ -64,8 +64,8 @@ class DepthwisePortable(Kernel):
                 places.outputs[0],
                 places.constant("weights"),
                 places.constant("bias"),
-                f"(const int8_t **)(void *){scratch}",
-                f"(int8_t *)({scratch} + {w.shape[1] * w.shape[2]} * sizeof(int8_t *))",
+                f"(int32_t *)(void *){scratch}",
+                f"(int8_t *)({scratch} + {self._offset_bytes(layer)})",
             ),
             self.struct,
             {

@@ -17,7 +17,7 @@ MIDGE_KERNEL int8_t midge_finish_channel(
 }
 
 MIDGE_KERNEL void midge_depthwise_conv_2d_s8_dsp(
-    const int8_t *x, int8_t *y, const int8_t *weights, const int32_t *bias, const int8_t **taps,
+    const int8_t *x, int8_t *y, const int8_t *weights, const int32_t *bias, int32_t *taps,
     int8_t *outside, const struct midge_depthwise_conv_2d_dsp *p) {
     const struct midge_window *w = &p->window;
     const int32_t count = w->kernel_h * w->kernel_w;
@@ -25,12 +25,12 @@ MIDGE_KERNEL void midge_depthwise_conv_2d_s8_dsp(
     for (int32_t n = 0; n < w->batches; n++) {
         for (int32_t i = 0; i < w->out_h; i++) {
             for (int32_t j = 0; j < w->out_w; j++) {
-                midge_point_taps_s8(
+                midge_locate_taps(
                     x, w, i * w->stride_h - w->pad_top, j * w->stride_w - w->pad_left, outside, taps);
                 for (int32_t c = 0; c < w->in_c; c += 4) {
                     int32_t s0 = bias[c], s1 = bias[c + 1], s2 = bias[c + 2], s3 = bias[c + 3];
                     for (int32_t t = 0; t < count; t++) {
-                        const uint32_t xs = midge_load_u32(taps[t] + c);
+                        const uint32_t xs = midge_load_u32(x + taps[t] + c);
                         const uint32_t ws = midge_load_u32(weights + t * w->out_c + c);
                         const uint32_t x02 = midge_sxtb16(xs), w02 = midge_sxtb16(ws);
                         s0 = midge_smlabb(x02, w02, s0);

@@ -36,17 +36,17 @@ MIDGE_KERNEL void midge_gather_s8(
     }
 }
 
-/* For depthwise kernels: where each tap's channels stand. Taps outside the image point at `outside`, a row
-   of in_c zero points. */
-MIDGE_KERNEL void midge_point_taps_s8(
+/* For depthwise kernels: where each tap's channels stand, as offsets from the image. Taps outside the image
+   lead to `outside`, a row of in_c zero points in the same arena. */
+MIDGE_KERNEL void midge_locate_taps(
     const int8_t *image, const struct midge_window *w, int32_t row, int32_t column,
-    const int8_t *outside, const int8_t **taps) {
+    const int8_t *outside, int32_t *taps) {
     for (int32_t i = 0; i < w->kernel_h; i++) {
         const int32_t y = row + i * w->dilation_h;
         for (int32_t j = 0; j < w->kernel_w; j++) {
             const int32_t x = column + j * w->dilation_w;
             const int inside = y >= 0 && y < w->in_h && x >= 0 && x < w->in_w;
-            *taps++ = inside ? image + (y * w->in_w + x) * w->in_c : outside;
+            *taps++ = inside ? (y * w->in_w + x) * w->in_c : (int32_t)(outside - image);
         }
     }
 }
