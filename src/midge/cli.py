@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -82,6 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, or the exit code of the error: 2 for the user's, 3 for a tool's, 4 for Midge's own; 1
         where `--compare-layers` found a difference.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no character for a bar shows a question mark instead of failing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:

@@ -33,7 +33,7 @@ WATCHDOG_S = 20.0
 
 # Numbers of the fields in TensorFlow Lite's schema.fbs, in the order of each table.
 OPERATOR_CODE = {"deprecated_builtin_code": 0, "custom_code": 1, "version": 2, "builtin_code": 3}
-TENSOR = {"shape": 0, "type": 1, "buffer": 2, "name": 3, "quantization": 4, "is_variable": 5}
+TENSOR = {"shape": 0, "type": 1, "buffer": 2, "name": 3, "quantization": 4}
 OPERATOR = {"opcode_index": 0, "inputs": 1, "outputs": 2, "options_type": 3, "options": 4}
 CONV_2D_OPTIONS = {"padding": 0, "stride_w": 1, "stride_h": 2, "activation": 3}
 
@@ -93,11 +93,64 @@ def vector_length_position(data: bytes | bytearray, table: Any, field: int) -> i
     return int(at + struct.unpack_from("<I", data, at)[0])
 
 
-def built(make: Any) -> bytes:
-    """A file whose model table `make` builds."""
+def raw_file(
+    name: str,
+    *,
+    tensors: int = 1,
+    operators: int = 1,
+    rank: int = 4,
+    indices: int = 1,
+    variable: bool = False,
+    sparse: bool = False,
+) -> bytes:
+    """A file whose lists name one tensor and one operator over and over.
+
+    The operator is an ADD that reads and writes the first tensor `indices` times.
+    """
     builder = flatbuffers.Builder(1024)
-    builder.Finish(make(builder), file_identifier=b"TFL3")
+    long_name = builder.CreateString(name)
+    extents = builder.CreateNumpyVector(np.ones(rank, np.int32))
+    first = builder.CreateNumpyVector(np.zeros(indices, np.int32))
+    tflite.SparsityParametersStart(builder)
+    sparsity = tflite.SparsityParametersEnd(builder)
+    tflite.TensorStart(builder)
+    tflite.TensorAddShape(builder, extents)
+    tflite.TensorAddType(builder, tflite.TensorType.INT8)
+    tflite.TensorAddName(builder, long_name)
+    tflite.TensorAddIsVariable(builder, variable)
+    if sparse:
+        tflite.TensorAddSparsity(builder, sparsity)
+    tensor = tflite.TensorEnd(builder)
+    tflite.OperatorStart(builder)
+    tflite.OperatorAddInputs(builder, first)
+    tflite.OperatorAddOutputs(builder, first)
+    operator = tflite.OperatorEnd(builder)
+    all_tensors = _offsets(builder, [tensor] * tensors)
+    all_operators = _offsets(builder, [operator] * operators)
+    tflite.SubGraphStart(builder)
+    tflite.SubGraphAddTensors(builder, all_tensors)
+    tflite.SubGraphAddInputs(builder, first)
+    tflite.SubGraphAddOutputs(builder, first)
+    tflite.SubGraphAddOperators(builder, all_operators)
+    graphs = _offsets(builder, [tflite.SubGraphEnd(builder)])
+    tflite.OperatorCodeStart(builder)
+    codes = _offsets(builder, [tflite.OperatorCodeEnd(builder)])
+    tflite.BufferStart(builder)
+    buffers = _offsets(builder, [tflite.BufferEnd(builder)])
+    tflite.ModelStart(builder)
+    tflite.ModelAddVersion(builder, 3)
+    tflite.ModelAddOperatorCodes(builder, codes)
+    tflite.ModelAddSubgraphs(builder, graphs)
+    tflite.ModelAddBuffers(builder, buffers)
+    builder.Finish(tflite.ModelEnd(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def _offsets(builder: flatbuffers.Builder, tables: list[int]) -> int:
+    builder.StartVector(4, len(tables), 4)
+    for table in reversed(tables):
+        builder.PrependUOffsetTRelative(table)
+    return int(builder.EndVector())
 
 
 def refuses(message: str) -> contextlib.AbstractContextManager[pytest.ExceptionInfo[UserError]]:

@@ -17,6 +17,7 @@ from sample_model import (
 
 from midge.errors import InternalError, ToolError, UserError
 from midge.toolchain import OPTIMISATIONS, ModelInterface, build, find_compiler
+from midge.virtual_mcu import open_machine
 
 CONSTANTS_BYTES = 4 * 8 + 4 * 4  # sample.c: int8 weights[4][8], int32 multipliers[4]
 
@@ -198,20 +199,26 @@ def test_missing_symbol_or_byte_is_an_internal_error() -> None:
         program.read(0x7000_0000, 4)
 
 
-def test_clones_of_a_function_are_its_parts() -> None:
-    # GCC makes a clone for each constant argument; static functions keep their names otherwise.
+def test_clones_of_a_function_are_entries_of_its_layer() -> None:
+    # GCC makes a clone for each constant argument and drops the function itself.
     body = """
-__attribute__((noinline)) static int32_t scale(const int8_t *a, int32_t step)
+__attribute__((noinline)) static void scale(int8_t *a, int32_t step)
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < 64; i += step) { sum += a[i] * step; }
-    return sum;
+    *a = (int8_t)sum;
 }
-__attribute__((noinline)) static void tiny_layer(void *a) { *(int32_t *)a = scale(a, 3); }
 """
-    sources, _ = one_layer(body)
-    interface = ModelInterface("tiny", (64,), (64,), ("tiny_layer", "scale"))
-    program = build(find_compiler("gcc", "cortex-m4"), sources, interface)
-    parts = program.function_parts("scale")
-    assert parts
-    assert program.layer_code_bytes["scale"] == sum(part.size for part in parts)
+    calls = "scale(arena, 3); scale(arena, 7);"
+    sources, _ = one_layer(body, calls=calls)
+    interface = ModelInterface("tiny", (64,), (64,), ("scale", "scale"))
+    program = build(find_compiler("gcc", "cortex-m4"), sources, interface, optimisation="-O3")
+    clones = [symbol for symbol in program.symbols if symbol.name.startswith("scale.")]
+    assert clones
+    assert "scale" not in {symbol.name for symbol in program.symbols}
+    addresses = tuple(sorted(clone.address for clone in clones))
+    assert program.layer_entries() == (addresses, addresses)
+    assert program.layer_code_bytes["scale"] == sum(clone.size for clone in clones)
+    _, trace = open_machine(program).trace((bytes(range(64)),))
+    # 22 and 10 turns of the loop.
+    assert trace.layer_instructions[0] > 2 * trace.layer_instructions[1] > 0

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import subprocess
 import sys
 
@@ -38,6 +40,26 @@ def test_undefined_behaviour_ends_the_process_when_asked_for() -> None:
             [sys.executable, "-c", overflow, str(path)], capture_output=True, check=False
         )
         assert (b"went on" in done.stdout) is goes_on, done
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs the system's gcc")
+def test_address_sanitizer_finds_a_write_past_the_end() -> None:
+    source = "#include <stdlib.h>\nint f(int i);\nint f(int i) { char *p = malloc(4); p[i] = 1;\n"
+    sources = {"f.c": source + "int r = p[0]; free(p); return r; }\n"}
+    path = build_host_library(sources, flags=EXPORTED, sanitizers=("address", "undefined"))
+    command = ["gcc", "-print-file-name=libasan.so"]
+    runtime = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    call = "import ctypes, sys; ctypes.CDLL(sys.argv[1]).f(int(sys.argv[2])); print('went on')"
+    environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+    for index, fine in ((3, True), (4, False)):
+        done = subprocess.run(
+            [sys.executable, "-c", call, str(path), str(index)],
+            capture_output=True,
+            check=False,
+            env=environment,
+        )
+        assert (b"went on" in done.stdout) is fine, done
+        assert (b"heap-buffer-overflow" in done.stderr) is not fine
 
 
 def test_broken_source_is_a_tool_error() -> None:

@@ -153,7 +153,7 @@ CACHES = st.builds(
 )
 READS = st.lists(st.tuples(st.integers(0x1000, 0x1200), st.sampled_from([1, 2, 4, 8])), max_size=8)
 RUN = (0x1000, 0x1020)
-ENTRIES = (0x1040, 0x1080, 0x1040)
+ENTRIES = ((0x1040, 0x10C0), (0x1080,), (0x1040, 0x10C0))
 FLASH_RANGE = (0x1000, 0x1180)
 
 
@@ -234,9 +234,11 @@ class _Model:
             self.edges[(*self._last, address)] += 1
         if RUN[0] <= address < RUN[1]:
             self._layer = CALLER
-        elif self._layer == CALLER and address in ENTRIES[self._entered :]:
-            self._layer = ENTRIES.index(address, self._entered)
-            self._entered = self._layer + 1
+        elif self._layer == CALLER:
+            later = [i for i in range(self._entered, 3) if address in ENTRIES[i]]
+            if later:
+                self._layer = later[0]
+                self._entered = self._layer + 1
         self._last = (self._layer, address, size)
         if not FLASH_RANGE[0] <= address < FLASH_RANGE[1]:
             self._line = -1

@@ -179,6 +179,13 @@ def test_qemu_that_fails_to_start_shows_its_complaint(monkeypatch: pytest.Monkey
         open_machine(sample_program("cortex-m4"), emulator="qemu").run([SAMPLE])
 
 
+@needs_qemu
+def test_qemu_that_cannot_load_the_plugin_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_machine, "_plugin_version", lambda _program: 99)
+    with pytest.raises(ToolError, match=r"(?s)cannot load the TCG plugin.*--emulator unicorn.*99"):
+        open_machine(sample_program("cortex-m4"), emulator="qemu").run([SAMPLE])
+
+
 def test_program_without_a_named_layer_is_an_internal_error() -> None:
     program = tiny_program(
         "cortex-m3",

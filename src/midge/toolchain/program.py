@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -115,17 +116,21 @@ class Program:
             "the emitter and the harness disagree about names"
         )
 
-    def function_parts(self, name: str) -> tuple[Symbol, ...]:
-        """Return the function ``name`` and the clones that a compiler splits off it.
+    def layer_entries(self) -> tuple[tuple[int, ...], ...]:
+        """Return, for each layer in call order, the addresses at which it may be entered.
 
-        GCC names such parts ``name.constprop.0``, ``name.isra.0``, ``name.part.0``, ``name.cold``.
+        More than one when the compiler made clones of the function for its callers.
+
+        Raises:
+            InternalError: A layer is not in the linked program.
         """
-        return tuple(
-            symbol
-            for symbol in self.symbols
-            if symbol.kind == "function"
-            and (symbol.name == name or symbol.name.startswith(name + "."))
-        )
+        entries = []
+        for layer in self.interface.layers:
+            parts = _parts(self.symbols, layer)
+            # `.cold` and `.part` are pieces that the function itself jumps to or calls.
+            heads = {part.address for part in parts if not re.search(r"\.(cold|part)\b", part.name)}
+            entries.append(tuple(sorted(heads)) or (self.symbol(layer).address,))
+        return tuple(entries)
 
     def function_at(self, address: int) -> Symbol | None:
         """Return the function whose bytes hold ``address``, or None."""
@@ -256,14 +261,22 @@ def _state_bytes(symbol: Symbol) -> int:
     return 0 if symbol.size == 1 else symbol.size
 
 
+def _parts(symbols: tuple[Symbol, ...], function: str) -> list[Symbol]:
+    """Return a function and the clones and pieces that GCC makes of it.
+
+    Their names are ``f``, ``f.constprop.0``, ``f.isra.0``, ``f.part.0`` and ``f.cold``.
+    """
+    return [
+        symbol
+        for symbol in symbols
+        if symbol.kind == "function"
+        and (symbol.name == function or symbol.name.startswith(function + "."))
+    ]
+
+
 def _layer_code_bytes(symbols: tuple[Symbol, ...], layers: tuple[str, ...]) -> dict[str, int]:
-    sizes = {}
-    for layer in layers:
-        parts = {
-            symbol.address: symbol.size
-            for symbol in symbols
-            if symbol.kind == "function"
-            and (symbol.name == layer or symbol.name.startswith(layer + "."))
-        }
-        sizes[layer] = sum(parts.values())
-    return sizes
+    return {
+        # Identical functions may have been folded into one address.
+        layer: sum({part.address: part.size for part in _parts(symbols, layer)}.values())
+        for layer in layers
+    }

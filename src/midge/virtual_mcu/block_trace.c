@@ -7,9 +7,10 @@
  *
  * Layers: the rows are 0 for the caller, `<name>_run` itself and what it calls besides layers, and
  * 1..n for the layers in call order. A layer begins where its entry address follows a block of the
- * caller; it ends with the next block inside the caller's range. The same entry address may serve
- * several layers (a compiler may fold identical functions): each entry is given to the first layer
- * after the present one that has this address. */
+ * caller; it ends with the next block inside the caller's range. An address may serve several layers
+ * (one function called twice, or identical ones folded by the compiler) and a layer may have several
+ * (clones): each entry is given to the first layer, after those entered so far, that has the
+ * address. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,12 @@ typedef struct {
     uint32_t next;
 } trace_edge;
 
-/* Shared with block_trace.py. */
+/* Shared with block_trace.py, as are the next two. */
+typedef struct {
+    uint32_t row;
+    uint32_t address;
+} layer_entry;
+
 typedef struct {
     uint32_t line_bytes;
     uint32_t sets;
@@ -69,7 +75,8 @@ typedef struct {
     trace_edge *recent; /* loops take the same edge over and over */
     uint32_t caller_start;
     uint32_t caller_end;
-    uint32_t *entries; /* entry address of layer i + 1 */
+    layer_entry *entries; /* by row */
+    uint32_t entry_count;
     uint32_t layers;
     uint32_t layer;   /* row of the block being executed */
     uint32_t entered; /* layers entered so far; the last layer's row */
@@ -155,10 +162,11 @@ static void enter_block(block_trace *trace, uint32_t address)
     if (address >= trace->caller_start && address < trace->caller_end) {
         trace->layer = 0u;
     } else if (trace->layer == 0u) {
-        for (uint32_t i = trace->entered; i < trace->layers; ++i) {
-            if (trace->entries[i] == address) {
-                trace->layer = i + 1u;
-                trace->entered = i + 1u;
+        for (uint32_t i = 0; i < trace->entry_count; ++i) {
+            const layer_entry *entry = &trace->entries[i];
+            if (entry->address == address && entry->row > trace->entered) {
+                trace->layer = entry->row;
+                trace->entered = entry->row;
                 break;
             }
         }
@@ -314,23 +322,24 @@ EXPORT void trace_limit(block_trace *trace, uint32_t seconds, int (*stop)(void *
     trace->stop = stop;
 }
 
-/* Returns NULL when memory runs out. */
-EXPORT block_trace *trace_new(uint32_t caller_start, uint32_t caller_end, const uint32_t *entries,
-                              uint32_t layers)
+/* `entries` are sorted by row. Returns NULL when memory runs out. */
+EXPORT block_trace *trace_new(uint32_t caller_start, uint32_t caller_end,
+                              const layer_entry *entries, uint32_t entry_count, uint32_t layers)
 {
     block_trace *trace = calloc(1, sizeof *trace);
     if (trace == NULL) {
         return NULL;
     }
     trace->capacity = 4096u;
-    trace->entries = calloc(layers + 1u, sizeof *trace->entries);
+    trace->entries = calloc(entry_count + 1u, sizeof *trace->entries);
     trace->edges = calloc(trace->capacity, sizeof *trace->edges);
     trace->counts = calloc(layers + 1u, sizeof *trace->counts);
     if (trace->entries == NULL || trace->edges == NULL || trace->counts == NULL) {
         trace_free(trace);
         return NULL;
     }
-    memcpy(trace->entries, entries, layers * sizeof *trace->entries);
+    memcpy(trace->entries, entries, entry_count * sizeof *trace->entries);
+    trace->entry_count = entry_count;
     trace->caller_start = caller_start;
     trace->caller_end = caller_end;
     trace->layers = layers;

@@ -154,6 +154,10 @@ STATISTICS_ROW = struct.Struct("=QQQQQ")
 """Native flash counts, in the order of :class:`FlashStatistics`."""
 
 
+class _EntryStruct(ctypes.Structure):
+    _fields_ = (("row", ctypes.c_uint32), ("address", ctypes.c_uint32))
+
+
 class _CacheStruct(ctypes.Structure):
     _fields_ = (
         ("line_bytes", ctypes.c_uint32),
@@ -184,7 +188,8 @@ def _library() -> ctypes.CDLL:
     library.trace_new.argtypes = (
         ctypes.c_uint32,
         ctypes.c_uint32,
-        ctypes.POINTER(ctypes.c_uint32),
+        ctypes.POINTER(_EntryStruct),
+        ctypes.c_uint32,
         ctypes.c_uint32,
     )
     library.trace_begin.restype = ctypes.c_int
@@ -207,12 +212,12 @@ def _library() -> ctypes.CDLL:
 class BlockTracer:
     """The native tables that an emulator in this process fills."""
 
-    def __init__(self, caller: tuple[int, int], entries: Sequence[int]) -> None:
+    def __init__(self, caller: tuple[int, int], entries: Sequence[Sequence[int]]) -> None:
         """Allocate empty tables.
 
         Args:
             caller: First address of ``<name>_run`` and the one behind its end.
-            entries: Entry address of each layer in call order.
+            entries: For each layer in call order, the addresses at which it may be entered.
 
         Raises:
             ToolError: The native part cannot be compiled.
@@ -221,8 +226,13 @@ class BlockTracer:
         self._library = _library()
         self._layers = len(entries)
         self._has_flash = False
-        addresses = (ctypes.c_uint32 * len(entries))(*entries)
-        self._trace: int | None = self._library.trace_new(*caller, addresses, len(entries))
+        rows = [
+            _EntryStruct(row, address)
+            for row, addresses in enumerate(entries, start=1)
+            for address in addresses
+        ]
+        table = (_EntryStruct * len(rows))(*rows)
+        self._trace: int | None = self._library.trace_new(*caller, table, len(rows), len(entries))
         if not self._trace:
             raise InternalError("the block tracer could not allocate its tables")
         weakref.finalize(self, self._library.trace_free, self._trace)

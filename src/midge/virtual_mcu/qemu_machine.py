@@ -262,6 +262,11 @@ class QemuMachine:
             return InternalError(f"{name}: fault at pc {counter:#010x}{place} ({fault[2]})")
         if "lockup" in text.lower():
             return InternalError(f"{name}: the core locked up:\n{text[:500]}")
+        if "plugin" in text.lower():
+            return ToolError(
+                f"{self._board.program}: cannot load the TCG plugin that counts instructions; take "
+                f"a build with plugins, as Debian's is, or choose --emulator unicorn:\n{text[:500]}"
+            )
         return ToolError(
             f"{self._board.program} ended with status {status} while running {name}:\n{text[:2000]}"
         )
@@ -270,7 +275,11 @@ class QemuMachine:
         program = self.program
         caller = program.symbol(f"{program.interface.name}_run")
         harness, harness_bytes = program.sections[".port.text"]
-        entries = "+".join(f"{program.symbol(name).address:x}" for name in program.interface.layers)
+        entries = "+".join(
+            f"{row:x}:{address:x}"
+            for row, addresses in enumerate(program.layer_entries(), start=1)
+            for address in addresses
+        )
         arguments = [
             f"file={_plugin_library(_plugin_version(self._executable))}",
             f"isa={'thumb' if self._family == 'arm' else 'riscv'}",
@@ -278,6 +287,7 @@ class QemuMachine:
             "out=midge.trace",
             f"caller={caller.address:x}:{caller.address + caller.size:x}",
             f"harness={harness:x}:{harness + harness_bytes:x}",
+            f"layers={len(program.interface.layers):x}",
             f"entries={entries}",
         ]
         if flash is not None:

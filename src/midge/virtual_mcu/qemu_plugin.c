@@ -7,8 +7,8 @@
  * also be used under the GPL, version 2 or later, since QEMU loads them into itself.
  *
  * Arguments: isa=thumb|riscv, code=START (where the bytes of midge.code lie), out=FILE,
- * caller=START:END, harness=START:END, entries=A+B+C and, to simulate caches,
- * flash=START:END:LINE:SETS:WAYS:LINE:SETS:WAYS (fetch, then data). Numbers are hexadecimal. */
+ * caller=START:END, harness=START:END, layers=COUNT, entries=ROW:ADDRESS+ROW:ADDRESS and, to
+ * simulate caches, flash=START:END:LINE:SETS:WAYS:LINE:SETS:WAYS (fetch, then data). Numbers are hexadecimal. */
 #include <stdio.h>
 
 #include "block_trace.c"
@@ -173,8 +173,8 @@ static void read_code(const char *name)
 
 EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv)
 {
-    static uint32_t entries[4096];
-    uint32_t layers = 0u, caller[2] = {0u, 0u}, harness[2] = {0u, 0u}, shape[8];
+    static uint32_t entries[8192];
+    uint32_t layers = 0u, entry_words = 0u, caller[2] = {0u, 0u}, harness[2] = {0u, 0u}, shape[8];
     (void)info;
     for (int i = 0; i < argc; ++i) {
         const char *value = strchr(argv[i], '=');
@@ -191,7 +191,9 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
         } else if (length == 7u && strncmp(argv[i], "harness", 7u) == 0) {
             (void)numbers(value, harness, 2u);
         } else if (length == 7u && strncmp(argv[i], "entries", 7u) == 0) {
-            layers = numbers(value, entries, 4096u);
+            entry_words = numbers(value, entries, 8192u);
+        } else if (length == 6u && strncmp(argv[i], "layers", 6u) == 0) {
+            (void)numbers(value, &layers, 1u);
         } else if (length == 5u && strncmp(argv[i], "flash", 5u) == 0) {
             with_flash = numbers(value, shape, 8u) == 8u;
         }
@@ -205,7 +207,8 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
     read_code("midge.code");
     harness_start = harness[0];
     harness_end = harness[1];
-    tracer = trace_new(caller[0], caller[1], entries, layers);
+    /* Pairs of words, as layer_entry is. */
+    tracer = trace_new(caller[0], caller[1], (const layer_entry *)entries, entry_words / 2u, layers);
     if (output == NULL || tracer == NULL) {
         fail("cannot open its output, or out of memory");
     }

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,8 +24,9 @@ from midge.virtual_mcu.stack_effects import Constants, Effect, Flow
 from midge.virtual_mcu.stack_effects_arm import arm_effect, thumb_disassembler
 from midge.virtual_mcu.stack_effects_riscv import riscv_disassembler, riscv_effect
 
-# No stack that Midge measures comes near this; a depth beyond it grows on every turn of a loop.
-_DEEPEST_BYTES = 1 << 20
+# How often an instruction may be reached at a greater depth than before; beyond that the stack grows
+# on every turn of a loop.
+_MOST_DEPTHS = 200
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class _Walk:
         deepest = 0
         path: _Path = ((entry, 0),)
         depths = {entry: 0}
+        visits: Counter[int] = Counter()
         pending = [entry]
         while pending:
             address = pending.pop()
@@ -126,12 +129,13 @@ class _Walk:
                     path = ((entry, 0), *((at, after + depth) for at, depth in calls))
                 deepest_here = max(deepest_here, after + below)
             deepest = max(deepest, deepest_here)
-            if deepest > _DEEPEST_BYTES:
-                raise _UnboundedError(f"the stack grows in a loop of {self._place(effect)}")
             for target, depth in self._successors(effect, before, after):
                 if depth > depths.get(target, -1):
                     depths[target] = depth
                     pending.append(target)
+                    visits[target] += 1
+                    if visits[target] > _MOST_DEPTHS:
+                        raise _UnboundedError(f"the stack grows in a loop of {self._place(effect)}")
         return deepest, path
 
     def _growth(self, effect: Effect) -> int:

@@ -109,7 +109,8 @@ def _depth(name: str, operands: str, constants: Constants) -> int | None:
     # Stores before and loads after with write-back, as in STR LR, [SP, #-4]! and LDR PC, [SP], #4.
     if found := match_operands(r"[^\[]*\[sp(?:\], NUMBER|, NUMBER\]!)", operands):
         return -number(found[1] or found[2])
-    writes = name not in _READERS and re.match(r"sp(,|!)", operands)
+    # LDM and STM without write-back, as in LDM SP, {R0, R2}, only read the stack pointer.
+    writes = name not in _READERS and re.match(r"sp(, (?!\{)|!)", operands)
     return None if writes else 0
 
 

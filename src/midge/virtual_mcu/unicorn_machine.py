@@ -53,8 +53,8 @@ class UnicornMachine:
         self._engine = UnicornEngine(program.core)
         self._load()
         run = self._run_function
-        entries = [program.symbol(layer).address for layer in program.interface.layers]
-        self._tracer = BlockTracer((run.address, run.address + run.size), entries)
+        self._entries = program.layer_entries()
+        self._tracer = BlockTracer((run.address, run.address + run.size), self._entries)
         self._hook(unicorn_const.UC_HOOK_BLOCK, self._tracer.block_callback)
         self._inputs = self._tensors("input", program.interface.input_bytes)
         self._outputs = self._tensors("output", program.interface.output_bytes)
@@ -212,8 +212,9 @@ class UnicornMachine:
         """Call back when the caller goes on after a layer: that layer has returned."""
         run = self._run_function
         entries: dict[int, list[int]] = {}
-        for index, name in enumerate(self.program.interface.layers):
-            entries.setdefault(self.program.symbol(name).address, []).append(index)
+        for index, addresses in enumerate(self._entries):
+            for address in addresses:
+                entries.setdefault(address, []).append(index)
         last_entered = CALLER
 
         def on_entry(address: int) -> None:
