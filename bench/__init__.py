@@ -1,4 +1,4 @@
-"""Figures and long sweeps. They stand apart from the tests: counts and comparisons, no verdict on time.
+"""Figures and long sweeps, apart from the tests: counts, comparisons, no verdict on time.
 
 ``python -m bench.table`` writes the tables, ``python -m bench.peers`` the other compilers',
 ``python -m bench.soak`` the sweeps; all into ``bench/results``.

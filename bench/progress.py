@@ -41,6 +41,10 @@ class Progress:
         if not self._terminal:
             print(file=sys.stderr, flush=True)
 
+    def reach(self, done: float) -> None:
+        """Say how much is finished altogether, where some of it needed no work."""
+        self._done = max(self._done, done)
+
     def close(self) -> None:
         """Leave the line."""
         if self._terminal:

@@ -11,7 +11,7 @@ from typing import Any
 
 import midge
 from bench.markdown import table
-from bench.mlperf_tiny import CORES, NETWORKS, Golden, Network
+from bench.mlperf_tiny import CORES, NETWORKS, Golden
 from bench.progress import Progress
 from midge import Artifact, MidgeError, ToolError
 from midge.virtual_mcu import CORES as KNOWN_CORES
@@ -48,7 +48,7 @@ class Row:
         core: Where it ran.
         cc: The compiler, ``zig`` or ``gcc``.
         compiler: Its version.
-        evidence: SHA-256 of the program and the golden file, hex: what the row says holds for these.
+        evidence: SHA-256 of the program and the golden file, hex: what the row is about.
         real: Real samples.
         random: Random ones.
         least: Instructions of the cheapest inference.
@@ -116,15 +116,16 @@ def sweep(
     progress = Progress("goldens", sum(work[n] * _emulators(core) for n, core, _ in plan))
     rows = [row for row in known if match and match not in row.name]
     skipped: list[str] = []
-    for name, core, cc in plan:
+    for at, (name, core, cc) in enumerate(plan):
         try:
-            row = _run(networks[name], core, cc, golden[name], known, progress)
+            artifact = midge.compile(networks[name].load(), target=core, cc=cc)
+            evidence = _evidence(artifact, golden[name])
+            row = _found(known, evidence) or _run(artifact, golden[name], evidence, progress)
         except ToolError as error:
             skipped.append(f"{name}/{core}/{cc}: {error}")
-            continue
-        if row.evidence in {old.evidence for old in known}:
-            progress.advance(work[name] * _emulators(core), f"{row.name} known")
-        rows.append(row)
+        else:
+            rows.append(row)
+        progress.reach(sum(work[n] * _emulators(c) for n, c, _ in plan[: at + 1]))
         keep(sorted(rows, key=_order), skipped)
     progress.close()
 
@@ -144,21 +145,21 @@ def _emulators(core: str) -> int:
     return len(KNOWN_CORES[core].emulators)
 
 
-def _run(
-    network: Network,
-    core: str,
-    cc: str,
-    golden: Golden,
-    known: Sequence[Row],
-    progress: Progress,
-) -> Row:
-    artifact = midge.compile(network.load(), target=core, cc=cc)
+def _evidence(artifact: Artifact, golden: Golden) -> str:
     samples = f"{golden.digest}, {golden.real} of {len(golden.inputs)}"
-    evidence = hashlib.sha256(artifact.built.elf + samples.encode()).hexdigest()
+    return hashlib.sha256(artifact.built.elf + samples.encode()).hexdigest()
+
+
+def _found(known: Sequence[Row], evidence: str) -> Row | None:
     for row in known:
         if row.evidence == evidence and not row.problems:
             return row
-    label = f"{network.name}/{core}/{cc}"
+    return None
+
+
+def _run(artifact: Artifact, golden: Golden, evidence: str, progress: Progress) -> Row:
+    network, core, cc = artifact.graph.name, artifact.built.core, artifact.settings.cc
+    label = f"{network}/{core}/{cc}"
     again = f"python -m bench.soak --only goldens --match {label}"
     work = artifact.graph.macs()
     problems: list[str] = []
@@ -186,12 +187,12 @@ def _run(
     if same < len(pairs):
         at = [first == second for first, second in pairs].index(False)
         problems.append(f"sample {at}: instructions, stack {pairs[at]} differ; {again}")
-    error, resolution = _clock(artifact, golden, counted)
-    if error is not None and resolution is not None and abs(error) >= resolution:
-        problems.append(f"the core's clock is {error:g} instructions off; {again}")
+    off, resolution = _clock(artifact, golden, counted)
+    if off is not None and resolution is not None and abs(off) >= resolution:
+        problems.append(f"the core's clock is {off:g} instructions off; {again}")
     instructions = [count for count, _ in counted[0]] or [0]
     return Row(
-        network=network.name,
+        network=network,
         core=core,
         cc=cc,
         compiler=artifact.built.compiler,
@@ -204,7 +205,7 @@ def _run(
         runs=tuple(runs),
         compared=len(pairs),
         same=same,
-        clock_error=error,
+        clock_error=off,
         clock_resolution=resolution,
         problems=tuple(problems),
     )

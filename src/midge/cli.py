@@ -8,18 +8,29 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from midge import commands
-from midge.errors import MidgeError
+from midge.errors import MidgeError, UserError
 from midge.version import VERSION
 from midge.virtual_mcu import EMULATORS
 
 _C_LEVELS = ("0", "1", "2", "3", "s", "z")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains as everything else does: one message, no usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    top = argparse.ArgumentParser(
+    """The whole command line.
+
+    Its `parse_args` raises UserError where the arguments are wrong.
+    """
+    top = _Parser(
         prog="midge",
         description="Micro-sized neural networks as plain C, run on a virtual microcontroller.",
     )
@@ -87,9 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A terminal that has no character for a bar shows a question mark instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    options = parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.run
     try:
+        options = parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = options.run
         return command(options)
     except MidgeError as error:
         print(f"midge: error: {error}", file=sys.stderr)
@@ -105,9 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("MIDGE_DEBUG"):
             traceback.print_exc()
         print(
-            f"midge: internal error: {type(error).__name__}: {error}. This is a defect of "
-            f"Midge: please "
-            "report it with the model; MIDGE_DEBUG=1 shows where",
+            f"midge: internal error: {type(error).__name__}: {error}. This is a defect of Midge: "
+            "please report it with the model; MIDGE_DEBUG=1 shows where",
             file=sys.stderr,
         )
         return 4

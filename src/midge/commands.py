@@ -103,8 +103,8 @@ def _report(artifact: Artifact, options: argparse.Namespace) -> dict[str, Any]:
 
 def run_model(options: argparse.Namespace) -> int:
     """`midge run`; 1 when `--compare-layers` finds a difference."""
-    artifact = _compile(options)
     inputs = read_arrays(options.input) if options.input else None
+    artifact = _compile(options)
     if options.compare_layers:
         comparison = compare_layers(artifact, inputs)
         print(comparison)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
 import sys
+import tokenize
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,12 @@ import numpy as np
 from midge.errors import UserError
 from midge.graph import Array
 
+_DAMAGED = (
+    *(ValueError, EOFError, KeyError, SyntaxError, RuntimeError, MemoryError, OverflowError),
+    *(OSError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy and zipfile raise on a file that is damaged or something else."""
+
 
 def read_arrays(path: str) -> Array | dict[str, Array]:
     """A .npy as an array, a .npz as arrays by name; nothing pickled is loaded.
@@ -22,14 +33,18 @@ def read_arrays(path: str) -> Array | dict[str, Array]:
         UserError: the file cannot be read or holds something else.
     """
     try:
-        with Path(path).open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        with warnings.catch_warnings():
+            # NumPy remarks on headers that it has to read in the way of Python 2.
+            warnings.simplefilter("ignore")
+            loaded = np.load(io.BytesIO(content), allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return loaded
             return {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise UserError(f"{path}: is not a .npy or .npz file of numbers: {error}") from None
 
 
@@ -84,9 +99,11 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             # Renamed into place, so that a reader never sees half a file.
             partial = Path(folder) / f".{name}.partial"
-            partial.write_text(text, "utf-8", newline="\n")
-            partial.replace(Path(folder) / name)
+            try:
+                partial.write_text(text, "utf-8", newline="\n")
+                partial.replace(Path(folder) / name)
+            finally:
+                partial.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}"
-        ) from None
+        path = error.filename2 or error.filename or folder
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from graph_builders import int8, int32, weights
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +21,6 @@ def sums(x: Tensor, w: Tensor, b: Tensor | None, axis: int, values: np.ndarray) 
     return start + np.cumsum(taps * (values.astype(np.int64) - x.zero_point), axis=0)
 
 
-@pytest.mark.tiny
 @given(zeros, st.sampled_from([0, 3]), st.booleans(), seeds)
 def test_no_input_and_no_partial_sum_leaves_the_bounds(
     zero: int, axis: int, biased: bool, seed: int

@@ -54,7 +54,6 @@ def test_exp_rises_over_a_dense_grid() -> None:
     assert np.all(np.diff(values) >= 0)
 
 
-@pytest.mark.tiny
 @given(st.integers(1, c.INT32_MAX), st.integers(0, 31))
 @example(1, 12)
 @example(1 << 19, 12)

@@ -34,7 +34,6 @@ def requantized(accumulator: int, multiplier: int, shift: int, rounding: Roundin
     return int(rq.requantize(values, factor(multiplier, shift, rounding))[0])
 
 
-@pytest.mark.tiny
 @given(int32s, int32s)
 @example(c.INT32_MIN, 1)
 @example(c.INT32_MIN, c.INT32_MAX)
@@ -128,7 +127,6 @@ def test_factors_run_along_the_last_dimension() -> None:
     assert rq.requantize(accumulator, factors).tolist() == [[4, 2, 24], [50, 25, 300]]
 
 
-@pytest.mark.tiny
 @given(st.floats(min_value=2.0**-40, max_value=2.0**29))
 @example(1.0)
 @example(0.5)

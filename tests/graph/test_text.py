@@ -7,6 +7,7 @@ import enum
 import math
 import struct
 import typing
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,24 @@ from midge.graph import (
     Graph,
     Op,
     Quantization,
+    Rounding,
     Tensor,
     format_graph,
     parse_graph,
     verify,
 )
 from midge.graph.ops.conv_2d import Conv2D
+from midge.graph.ops.fully_connected import FullyConnected
 from midge.graph.ops.max_pool_2d import MaxPool2D
+from midge.graph.ops.pad import Pad
 from midge.graph.ops.softmax import Softmax
-from midge.graph.text_tokens import constant_digest, float32_text, float64_text, hidden_character
+from midge.graph.text_tokens import (
+    constant_digest,
+    float32_text,
+    float64_text,
+    hidden_character,
+    quote,
+)
 
 
 def constants_of(graph: Graph) -> dict[str, Array]:
@@ -184,7 +194,6 @@ def test_any_graph_comes_back_bit_for_bit(graph: Graph) -> None:
     assert len(text.split("\n")) == len(text.splitlines()) + 1
 
 
-@pytest.mark.tiny
 @given(float32_bits)
 @example(0x00000001)
 @example(0x80000000)
@@ -274,6 +283,80 @@ def test_names_can_hide_nothing() -> None:
         ' ünï 汉字 ;%1" int8[1] scale=0.5 zero_point=0'
     )
     assert parse_graph(format_graph(graph)) == graph
+
+
+def test_every_hidden_character_is_escaped_and_no_other() -> None:
+    # Unicode 3.2 is the one version whose tables every Python has.
+    hidden = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"}
+    later_or_marks = {
+        *(
+            0xAD,
+            0x034F,
+            0x0604,
+            0x0605,
+            0x061C,
+            0x0890,
+            0x0891,
+            0x08E2,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+        ),
+        *(0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0, 0x110BD, 0x110CD),
+    }
+    for code in range(0x20000):
+        character = chr(code)
+        category = unicodedata.ucd_3_2_0.category(character)
+        escaped = hidden_character(character) is not None
+        if character == "\n":
+            assert quote(character) == r'"\n"'
+        elif category in hidden and character != " ":
+            assert escaped, hex(code)
+            assert len(quote(character)) > 3
+        elif escaped and category != "Cn":
+            assert code in later_or_marks or 0xFE00 <= code <= 0xFE0F, hex(code)
+    assert all(hidden_character(chr(code)) for code in later_or_marks)
+    assert all(hidden_character(chr(code)) for code in range(0xE0000, 0x110000, 97))
+
+
+OTHER_VALUES: list[Attributes] = [
+    Conv2D(
+        stride=(2, 3),
+        dilation=(4, 5),
+        pad_before=(6, 7),
+        pad_after=(8, 9),
+        activation=Activation.RELU_N1_TO_1,
+        rounding=Rounding.HALF_EVEN,
+    ),
+    FullyConnected(keep_dims=True, rounding=Rounding.SINGLE),
+    Softmax(beta=-0.0),
+    Softmax(beta=1e-300),
+    Pad(before=(), after=(0, -1, 2**63 - 1, -(2**63))),
+    MaxPool2D(kernel=(1, 2), activation=Activation.RELU),
+]
+
+
+@pytest.mark.parametrize("attributes", OTHER_VALUES, ids=repr)
+def test_attributes_of_every_type_come_back(attributes: Attributes) -> None:
+    graph = one_op(attributes, (int8("x", 1),), int8("y", 1))
+    text = format_graph(graph)
+    again = parse_graph(text).ops[0].attributes
+    assert (again, repr(again)) == (attributes, repr(attributes))
+    written = [field.name for field in dataclasses.fields(attributes) if f"{field.name}=" in text]
+    changed = [
+        field.name
+        for field in dataclasses.fields(attributes)
+        if repr(getattr(attributes, field.name)) != repr(field.default)
+    ]
+    assert written == changed
+
+
+def test_false_is_written_where_it_is_not_the_default() -> None:
+    spelled = format_graph(one_op(FullyConnected(keep_dims=True), (int8("x", 1),), int8("y", 1)))
+    assert "keep_dims=true" in spelled
+    again = parse_graph(spelled.replace("=true", "=false")).ops[0].attributes
+    assert again == FullyConnected(keep_dims=False)
 
 
 GRAPH = one_op(Softmax(), (int8("x", 1),), int8("y", 1))

@@ -214,7 +214,6 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(("message", "attributes", "inputs", "y"), REFUSALS)
 def test_refusal(
     message: str, attributes: Attributes, inputs: tuple[Tensor | None, ...], y: Tensor

@@ -36,7 +36,6 @@ def positions(window: Window, image: tuple[int, int], d: int) -> list[list[int]]
         start += window.stride[d]
 
 
-@pytest.mark.tiny
 @given(windows, images)
 def test_extent_and_taps_are_those_of_a_sliding_window(
     window: Window, image: tuple[int, int]
@@ -71,7 +70,6 @@ def test_a_dilated_window_may_step_over_the_image() -> None:
         window.expect_touching((2, 1))
 
 
-@pytest.mark.tiny
 @given(st.integers(1, 20), small, small, st.integers(1, 3))
 def test_same_padding_is_the_least_that_gives_ceil_windows(
     image: int, taps: int, stride: int, dilation: int

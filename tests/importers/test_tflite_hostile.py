@@ -122,7 +122,6 @@ def test_a_high_rank_is_refused(rank: int) -> None:
         read_tflite(raw_file("t", rank=rank), "m.tflite")
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(
     "shape",
     [(-1, 8, 8, 4), (0, 8, 8, 4), (HUGE, HUGE, HUGE, HUGE), (1, 2**20, 2**20, 4), (-8, -8, 8, 4)],

@@ -65,7 +65,7 @@ def kws01() -> Problem:
 
 
 def vww01(*, overlap_rows: bool = False) -> Problem:
-    """MobileNetV1 0.25 at 96 x 96; with `overlap_rows`, distances that row-wise kernels can keep."""
+    """MobileNetV1 0.25 at 96 x 96; `overlap_rows` adds distances that row-wise kernels keep."""
     net = Net(input=96 * 96 * 3)
     side, channels = 48, 8
     last = net.step("conv0", side * side * channels, "input")
@@ -106,7 +106,7 @@ def ic01(*, in_place: bool = False) -> Problem:
 
 
 def mobilenet_v2(*, side: int = 96, overlaps: bool = True) -> Problem:
-    """Inverted residuals (Sandler et al. 2018, table 2) at width 0.35: expand, depthwise, project."""
+    """Inverted residuals (Sandler et al. 2018, table 2), width 0.35: expand, depthwise, project."""
     net = Net(input=side * side * 3)
 
     def conv(name, size, *reads, distance):
@@ -172,7 +172,7 @@ def wired(seed: int, steps: int, *, sizes=(64, 4096), reach=12, overlap=0.4) -> 
 
 @st.composite
 def problems(draw, *, max_buffers=8, max_size=24, alignments=(1, 2, 4), distances=(-6, 24)):
-    """Any valid problem of that size: several inputs, outputs, aliases, repeated operands, keeps."""
+    """Any valid problem of that size: inputs, outputs, aliases, repeated operands, keeps."""
     inputs = draw(st.integers(1, min(2, max_buffers)))
     buffers, steps, aliases = [], [], []
     size = st.integers(1, max_size)

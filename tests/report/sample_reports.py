@@ -242,7 +242,6 @@ def _report(plan: Json, layers: list[Json]) -> Json:
             "emulator": "unicorn",
             "compiler": "zig cc 0.17.1 (clang 22.1.8)",
             "samples": 1,
-            "counted_samples": 1,
             "instructions": total["instructions"] + 54,
             "cycles": cycles[0],
             "cycles_modelled": cycles[1],

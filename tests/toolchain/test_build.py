@@ -46,6 +46,23 @@ def test_library_routines_count_as_code(kind: str) -> None:
     assert grown >= with_copy.symbol("memcpy").size > 0
 
 
+def test_names_of_the_arm_eabi_need_no_runtime_library() -> None:
+    # clang calls __aeabi_memclr for this, whose zig version would take seconds to build.
+    body = """
+__attribute__((noinline)) static void tiny_layer(void *arena)
+{
+    uint8_t seen[200] = {0};
+    for (int32_t i = 0; i < 64; ++i) { seen[((uint8_t *)arena)[i] % 200]++; }
+    for (int32_t i = 0; i < 64; ++i) { ((uint8_t *)arena)[i] = seen[i + 20]; }
+}
+"""
+    program = build(find_compiler("zig", "cortex-m4"), *one_layer(body))
+    assert program.library_functions == ("memset", "__aeabi_memclr")
+    sample = bytes([21] * 5 + [82] * 3 + [199] * 56)
+    counted = open_machine(program).run([(sample,)])[0].outputs[0]
+    assert counted == bytes([0, 5] + [0] * 60 + [3, 0])
+
+
 @pytest.mark.parametrize("kind", ["zig", "gcc"])
 def test_runtime_routines_count_as_code(kind: str) -> None:
     plain = sample_program("cortex-m3", kind)

@@ -46,7 +46,7 @@ def test_undefined_behaviour_ends_the_process_when_asked_for() -> None:
 def test_address_sanitizer_finds_a_write_past_the_end() -> None:
     source = "#include <stdlib.h>\nint f(int i);\nint f(int i) { char *p = malloc(4); p[i] = 1;\n"
     sources = {"f.c": source + "int r = p[0]; free(p); return r; }\n"}
-    path = build_host_library(sources, flags=EXPORTED, sanitizers=("address", "undefined"))
+    path = build_host_library(sources, flags=EXPORTED, sanitizers=("address",))
     command = ["gcc", "-print-file-name=libasan.so"]
     runtime = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     call = "import ctypes, sys; ctypes.CDLL(sys.argv[1]).f(int(sys.argv[2])); print('went on')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -60,9 +61,10 @@ def array(name: str, values: npt.NDArray[np.integer], alignment: int) -> str:
 
 
 def comment(text: str) -> str:
-    """Text that cannot end the comment it stands in, on one line, in ASCII."""
-    safe = text.encode("ascii", "backslashreplace").decode("ascii").replace("*/", "* /")
-    return " ".join(safe.split()).rstrip("\\")
+    """Text that neither ends the comment it stands in nor opens another; one line of ASCII."""
+    ascii_text = " ".join(text.encode("ascii", "backslashreplace").decode("ascii").split())
+    printable = re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", ascii_text)
+    return printable.replace("*/", "* /").replace("/*", "/ *").rstrip("\\")
 
 
 def shape_text(tensor: Tensor) -> str:

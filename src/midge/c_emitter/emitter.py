@@ -15,10 +15,12 @@ from midge.c_emitter.amalgamate import kernel_text
 from midge.c_emitter.choose import Choice
 from midge.c_emitter.header import header_text
 from midge.c_emitter.kernel import Call, Kernel, Layer, Places, layers_of
+from midge.errors import UserError
 from midge.graph import Graph, Tensor
 from midge.memory_plan import Plan
 
 ARENA_ALIGNMENT = 16
+_INCLUDED = ("stddef", "stdint")
 
 LICENCE = """\
 SPDX-License-Identifier: Apache-2.0 WITH Midge-output-exception
@@ -48,7 +50,15 @@ def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
         choice: A kernel for each op.
         plan: Places for `planning_problem(graph, choice)`, in the same order.
         version: Midge's, for the header comment.
+
+    Raises:
+        UserError: the graph has the name of a header that the emitted files include.
     """
+    if graph.name.lower() in _INCLUDED:
+        raise UserError(
+            f"{graph.name}: {graph.name}.h would stand in the way of the C library's header, which "
+            "the emitted files include; give the network another name (--name)"
+        )
     layers = layers_of(graph)
     symbols = tuple(
         None if kernel is None else f"{graph.name}_{layer.symbol}"

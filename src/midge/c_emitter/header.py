@@ -104,14 +104,23 @@ def _quantize(name: str, macro: str, index: int, tensor: Tensor) -> list[str]:
     if tensor.quantization is None:
         return []
     low, high = tensor.dtype.limits
+    reach = high - low + 1
     return [
-        f"/* A real number as input {index} stores it: rounded half away from zero, saturated. */",
+        f"/* A real number as input {index} stores it: the quotient by the scale rounded half away from zero,",
+        "   plus the zero point, saturated. What is not a number is stored as the least value. */",
         f"static inline int8_t {name}_quantize_input{index}(float real) {{",
-        f"    const float scaled = real / {macro}_INPUT{index}_SCALE + (float){macro}_INPUT{index}_ZERO_POINT;",
-        f"    if (!(scaled > {low}.0f)) {{",
-        f"        return {low}; /* not a number, too */",
+        f"    const float steps = real / {macro}_INPUT{index}_SCALE;",
+        f"    if (!(steps > -{reach}.0f)) {{",
+        f"        return {low};",
         "    }",
-        f"    return scaled >= {high}.0f ? {high} : (int8_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);",
+        f"    if (steps >= {reach}.0f) {{",
+        f"        return {high};",
+        "    }",
+        "    int stored = (int)steps;",
+        "    /* Exact, where adding a half before truncating would round the largest number under it up. */",
+        "    const float rest = steps - (float)stored;",
+        f"    stored += {macro}_INPUT{index}_ZERO_POINT + (rest >= 0.5f) - (rest <= -0.5f);",
+        f"    return (int8_t)(stored < {low} ? {low} : stored > {high} ? {high} : stored);",
         "}",
         "",
     ]

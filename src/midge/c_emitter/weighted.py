@@ -73,6 +73,7 @@ def factor_fields(
         }
     fields["rounding"] = ROUNDINGS[factors.rounding]
     fields["narrow"] = narrow and bool(right.min() >= 1 and right.max() <= 31)
+    fields["wide"] = not narrow or bool(right.min() < 0)
     return fields, constants
 
 

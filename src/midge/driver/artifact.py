@@ -17,7 +17,6 @@ from midge.memory_plan import Plan
 from midge.toolchain import Program
 from midge.virtual_mcu import (
     Cycles,
-    Inference,
     Machine,
     Trace,
     energy_uj,
@@ -27,9 +26,6 @@ from midge.virtual_mcu import (
     stack_bound,
     total_cycles,
 )
-
-MOST_COUNTED_SAMPLES = 5
-"""Of a longer batch this many samples, evenly spread, are counted; all are run."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +65,20 @@ class Artifact:
         machine = self.open_machine(emulator)
         samples = [self.to_bytes(sample) for sample in given.samples]
         inferences = machine.run(samples)
-        counted = self._count(machine, samples)
-        inference, trace = counted[(len(counted) - 1) // 2]
+        # Every sample is counted; the layers of the median one are then looked at.
+        ranked = sorted(range(len(samples)), key=lambda i: (inferences[i].instructions, i))
+        median = ranked[(len(ranked) - 1) // 2]
+        _, trace = machine.trace(samples[median], flash=self.settings.target.flash)
         target = self.settings.target
         by_layer = layer_cycles(target, trace, machine.program.read)
         cycles = total_cycles(by_layer)
-        peak = max(i.stack_peak_bytes for i in (*inferences, inference))
+        peak = max(inference.stack_peak_bytes for inference in inferences)
         return RunResult(
             outputs=given.pack(self.graph, [self.from_bytes(i.outputs) for i in inferences]),
             target=target.name,
             emulator=emulator,
             compiler=machine.program.compiler,
             samples=len(samples),
-            counted_samples=len(counted),
             instructions=trace.instructions,
             cycles=cycles.zero_wait if cycles else None,
             cycles_modelled=cycles.modelled if cycles else None,
@@ -92,15 +89,6 @@ class Artifact:
             energy_uj=energy_uj(target, cycles),
             layers=self._layer_costs(trace, by_layer or {}),
         )
-
-    def _count(
-        self, machine: Machine, samples: list[tuple[bytes, ...]]
-    ) -> list[tuple[Inference, Trace]]:
-        """Count a spread of the samples; sorted by instructions."""
-        spread = np.linspace(0, len(samples) - 1, min(len(samples), MOST_COUNTED_SAMPLES))
-        flash = self.settings.target.flash
-        traced = [machine.trace(samples[i], flash=flash) for i in spread.round().astype(int)]
-        return sorted(traced, key=lambda pair: pair[1].instructions)
 
     def layer_costs(self) -> dict[str, int]:
         """Cycles of each op on one random sample, by name; instructions without a cycle model."""

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from midge.driver.artifact import Artifact
-from midge.errors import DoesNotFitError
-from midge.virtual_mcu import stack_bound
+from midge.errors import DoesNotFitError, MidgeError, ToolError
+from midge.graph import Graph
+from midge.memory_plan import Plan
+from midge.toolchain import target_for
+from midge.virtual_mcu import Target, stack_bound
+
+_SHOWN = 4
+"""Of what holds the space, this many are named."""
+_OVERFLOW = re.compile(r"region [`'](FLASH|RAM)':? overflowed by (\d+) bytes")
+"""As GNU ld and lld say it."""
 
 
 def check_fits(artifact: Artifact) -> None:
@@ -15,43 +26,98 @@ def check_fits(artifact: Artifact) -> None:
     Raises:
         DoesNotFitError: by how much it does not, and what holds the space.
     """
-    target = artifact.settings.target
+    target, graph = artifact.settings.target, artifact.graph
     if artifact.program is None or target.ram_bytes is None or target.flash_bytes is None:
         return
-    bound = stack_bound(artifact.program, f"{artifact.graph.name}_run").bytes
-    ram, flash = artifact.ram_bytes(bound or 0).total, artifact.flash_bytes.total
+    bound = stack_bound(artifact.program, f"{graph.name}_run").bytes
+    ram, flash = artifact.ram_bytes(bound or 0).total, artifact.flash_bytes
     problems = []
     for memory, needed, present, holders in (
-        ("RAM", ram, target.ram_bytes, _ram_holders),
-        ("flash", flash, target.flash_bytes, _flash_holders),
+        ("RAM", ram, target.ram_bytes, _ram_holders(graph, artifact.plan)),
+        ("flash", flash.total, target.flash_bytes, _packed_weights(artifact)),
     ):
         if needed > present:
             problems.append(
                 f"{memory}: needs {needed} bytes, the board has {present}: {needed - present} too "
-                f"many. Held by {holders(artifact)}"
+                f"many. Held by {holders}"
             )
     if problems:
-        raise DoesNotFitError(
-            f"{artifact.graph.name} does not fit {target.title}:\n  " + "\n  ".join(problems) + "\n"
-            "Choose a larger board (`midge targets`), or a smaller network"
-        )
+        raise _does_not_fit(graph, target, problems)
 
 
-def _ram_holders(artifact: Artifact) -> str:
+def explain_overflow(error: ToolError, graph: Graph, plan: Plan, target: Target) -> MidgeError:
+    """A linker's complaint about too little memory, in the words of `check_fits`.
+
+    A program is linked for the memory that is emulated for its core, more than most boards have.
+    The linker is asked first, since nobody else knows the size of the code.
+
+    Args:
+        error: What building ended with.
+        graph: In running order.
+        plan: Its plan.
+        target: Where it was to run.
+
+    Returns:
+        A DoesNotFitError; `error` where it is about something else.
+    """
+    over: dict[str, int] = {}
+    for region, size in _OVERFLOW.findall(str(error)):
+        over[region] = max(int(size), over.get(region, 0))
+    if not over:
+        return error
+    emulated = target_for(target.core.name).memory
+    ram, flash = plan.arena_bytes, graph.constant_bytes()
+    problems = []
+    for memory, region, least, board, virtual, holders in (
+        ("RAM", "RAM", ram, target.ram_bytes, emulated.ram_bytes, _ram_holders(graph, plan)),
+        ("flash", "FLASH", flash, target.flash_bytes, emulated.flash_bytes, _weights(graph)),
+    ):
+        if board is not None and least > board:
+            problems.append(
+                f"{memory}: needs {least} bytes and more, the board has {board}: {least - board} "
+                f"too many at least. Held by {holders}"
+            )
+        elif region in over:
+            problems.append(
+                f"{memory}: {over[region]} bytes too many for the {virtual} that are emulated, the "
+                f"test harness's share included. Held by {holders}"
+            )
+    return _does_not_fit(graph, target, problems)
+
+
+def _does_not_fit(graph: Graph, target: Target, problems: list[str]) -> DoesNotFitError:
+    return DoesNotFitError(
+        f"{graph.name} does not fit {target.title}:\n  " + "\n  ".join(problems) + "\n"
+        "Choose a larger board (`midge targets`), or a smaller network"
+    )
+
+
+def _ram_holders(graph: Graph, plan: Plan) -> str:
     """The tensors that are alive where the arena is fullest."""
-    fullest = max(artifact.plan.live, key=lambda slot: (slot.bound_bytes, slot.live_bytes))
-    tensors = artifact.graph.tensors
-    sizes = sorted(((tensors[n].size_bytes, n) for n in fullest.buffers), reverse=True)
-    held = [f"tensor {name!r} ({size} bytes)" for size, name in sizes[:4]]
+    fullest = max(plan.live, key=lambda slot: (slot.bound_bytes, slot.live_bytes))
+    held = _largest((graph.tensors[n].size_bytes, f"tensor {n!r}") for n in fullest.buffers)
     if fullest.scratch_bytes:
         held.append(f"scratch ({fullest.scratch_bytes} bytes)")
     place = f" at layer {fullest.step}" if fullest.step else ""
     return ", ".join(held) + place
 
 
-def _flash_holders(artifact: Artifact) -> str:
-    """The layers with the most constants."""
+def _packed_weights(artifact: Artifact) -> str:
+    """The layers with the most constants as emitted, and the code."""
     symbols = [s for s in artifact.emitted.layer_symbols if s is not None]
-    sizes = sorted(((artifact.weights_of(s), s) for s in symbols), reverse=True)
-    held = [f"weights of {symbol} ({size} bytes)" for size, symbol in sizes[:4]]
+    held = _largest((artifact.weights_of(s), f"weights of {s}") for s in symbols)
     return ", ".join([*held, f"code ({artifact.flash_bytes.code} bytes)"])
+
+
+def _weights(graph: Graph) -> str:
+    """The layers with the most constants as they stand in the graph."""
+    sizes = []
+    for op in graph.ops:
+        constants = [t.size_bytes for t in graph.op_inputs(op) if t is not None and t.is_constant]
+        sizes.append((sum(constants), f"constants of layer {op.name}"))
+    return ", ".join(_largest(sizes))
+
+
+def _largest(sizes: Iterable[tuple[int, str]]) -> list[str]:
+    ordered = sorted(sizes, reverse=True)
+    return [f"{what} ({size} bytes)" for size, what in ordered[:_SHOWN]]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from midge.c_emitter import Choice, Emitted, Measure, choose_kernels, emit_c, planning_problem
 from midge.driver.artifact import Artifact
-from midge.driver.fit import check_fits
+from midge.driver.fit import check_fits, explain_overflow
 from midge.driver.settings import Settings
-from midge.errors import UserError
+from midge.errors import ToolError, UserError
 from midge.graph import Graph, verify
 from midge.importers import import_tflite
 from midge.memory_plan import Plan, Problem, plan_memory
@@ -82,11 +82,12 @@ def realise(graph: Graph, choice: Choice, settings: Settings) -> Artifact:
     """Plan the memory, emit the C and build it, for kernels that are chosen already.
 
     Raises:
+        DoesNotFitError: not even the memory that is emulated for the core holds it.
         ToolError: the C compiler is missing or fails.
     """
     planned = plan_graph(graph, choice, keep_input=settings.keep_input)
     emitted = emit_c(planned.graph, planned.choice, planned.plan, VERSION)
-    program = _build(planned.graph, emitted, settings)
+    program = _build(planned, emitted, settings)
     return Artifact(planned.graph, planned.choice, planned.plan, emitted, program, settings)
 
 
@@ -115,9 +116,9 @@ def plan_graph(graph: Graph, choice: Choice, *, keep_input: bool) -> Planned:
     return Planned(ordered, tuple(choice[i] for i in plan.order), problem, plan)
 
 
-def _build(graph: Graph, emitted: Emitted, settings: Settings) -> Program | None:
+def _build(planned: Planned, emitted: Emitted, settings: Settings) -> Program | None:
     """Compile and link; None for a core that no compiler here knows."""
-    core = settings.target.core
+    graph, core = planned.graph, settings.target.core
     if not core.emulated:
         return None
     interface = ModelInterface(
@@ -127,7 +128,10 @@ def _build(graph: Graph, emitted: Emitted, settings: Settings) -> Program | None
         layers=tuple(s for s in emitted.layer_symbols if s is not None),
     )
     compiler = find_compiler(settings.cc, core.name)
-    return build(compiler, emitted.files, interface, optimisation=settings.optimisation)
+    try:
+        return build(compiler, emitted.files, interface, optimisation=settings.optimisation)
+    except ToolError as error:
+        raise explain_overflow(error, graph, planned.plan, settings.target) from None
 
 
 def _measure_on_virtual_core(graph: Graph, settings: Settings) -> Measure:

@@ -23,9 +23,9 @@ class LayerCost:
         shape: Of its first output.
         kernel: The C function.
         variant: Which of the operator's kernels it is.
-        instructions: Issued; None where the emulator does not count by layer.
+        instructions: Issued.
         cycles: With memory that answers at once; None without a cycle model.
-        cycles_modelled: With the board's flash; None without a model of it.
+        cycles_modelled: With the board's flash, as `cycles` on a bare core; None without a model.
         macs: Multiply-accumulates.
         scratch_bytes: Arena bytes that the kernel alone uses.
         code_bytes: Of its function.
@@ -37,7 +37,7 @@ class LayerCost:
     shape: tuple[int, ...]
     kernel: str
     variant: str
-    instructions: int | None
+    instructions: int
     cycles: int | None
     cycles_modelled: int | None
     macs: int
@@ -90,7 +90,7 @@ class FlashBytes:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outputs, and what one inference costs: the median of the counted ones, exactly repeatable.
+    """Outputs, and what one inference costs: the median of the batch, exactly repeatable.
 
     Attributes:
         outputs: In the form of the inputs: an array or arrays by name, batched or not.
@@ -98,10 +98,9 @@ class RunResult:
         emulator: What ran it.
         compiler: What built it.
         samples: Number of inferences.
-        counted_samples: How many of them were counted.
-        instructions: Issued; None where nothing was counted.
+        instructions: Issued.
         cycles: With memory that answers at once; None without a cycle model.
-        cycles_modelled: With the board's flash; None without a model of it.
+        cycles_modelled: With the board's flash, as `cycles` on a bare core; None without a model.
         macs: Multiply-accumulates.
         ram_bytes: RAM.
         flash_bytes: Flash.
@@ -115,8 +114,7 @@ class RunResult:
     emulator: str
     compiler: str
     samples: int
-    counted_samples: int
-    instructions: int | None
+    instructions: int
     cycles: int | None
     cycles_modelled: int | None
     macs: int
@@ -138,7 +136,6 @@ class RunResult:
             "emulator": self.emulator,
             "compiler": self.compiler,
             "samples": self.samples,
-            "counted_samples": self.counted_samples,
             "instructions": self.instructions,
             "cycles": self.cycles,
             "cycles_modelled": self.cycles_modelled,

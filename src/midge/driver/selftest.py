@@ -12,6 +12,7 @@ import numpy as np
 from midge.c_emitter.c_text import array
 from midge.driver.artifact import Artifact
 from midge.driver.samples import random_sample
+from midge.errors import UserError
 from midge.graph import Array, interpret, outputs_of
 from midge.version import VERSION
 
@@ -27,8 +28,15 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
 
     Returns:
         Text by file name: ``<name>.h``, ``<name>.c``, ``main.c``, ``README.md``.
+
+    Raises:
+        UserError: the network is called ``main``.
     """
-    graph = artifact.graph
+    graph, target = artifact.graph, artifact.settings.target
+    if graph.name.lower() == "main":
+        raise UserError(
+            "main: the self-test has a main.c of its own; give the network another name (--name)"
+        )
     samples = [random_sample(graph, seed) for seed in range(GOLDEN_SAMPLES)]
     goldens = [outputs_of(graph, interpret(graph, sample)) for sample in samples]
     arrays = []
@@ -51,6 +59,8 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
         "INPUTS": str(len(graph.inputs)),
         "OUTPUTS": str(len(graph.outputs)),
         "INPUT_BYTES": ", ".join(str(graph.tensors[n].size_bytes) for n in graph.inputs),
+        "ESPRESSIF": str(int(target.board is not None and target.name.startswith("esp32c"))),
+        "HAZARD3": str(int(target.core.name == "hazard3")),
         "OUTPUT_BYTES": ", ".join(str(graph.tensors[n].size_bytes) for n in graph.outputs),
     }.items():
         main = main.replace(f"@{key}@", value)

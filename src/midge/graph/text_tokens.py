@@ -12,6 +12,7 @@ import hashlib
 import math
 import re
 import struct
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,30 +25,33 @@ FORMAT_VERSION = 1
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNESCAPES = {escape[1]: character for character, escape in _ESCAPES.items()}
 
-# Controls, invisible and direction-changing characters, line ends of other conventions, surrogates
-# and private or unassigned ends of planes: each could make a text look like what it is not.
+# Controls, blanks, invisible and direction-changing characters, line ends of other conventions,
+# surrogates and private planes: each could make a text look like what it is not. Unicode's
+# categories Cc, Cf, Co, Cs, Zl, Zp, Zs (but the space), variation selectors and fillers.
 _HIDDEN = (
-    *((0x00, 0x1F), (0x7F, 0xA0), (0xAD, 0xAD), (0x0600, 0x0605), (0x061C, 0x061C)),
-    *((0x06DD, 0x06DD), (0x070F, 0x070F), (0x115F, 0x1160), (0x1680, 0x1680), (0x180B, 0x180F)),
-    *((0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F), (0x3000, 0x3000), (0x3164, 0x3164)),
-    *((0xD800, 0xF8FF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFF)),
-    *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0x10FFFF)),
+    *((0x00, 0x1F), (0x7F, 0xA0), (0xAD, 0xAD), (0x034F, 0x034F), (0x0600, 0x0605)),
+    *((0x061C, 0x061C), (0x06DD, 0x06DD), (0x070F, 0x070F), (0x0890, 0x0891), (0x08E2, 0x08E2)),
+    *((0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F)),
+    *((0x2028, 0x202F), (0x205F, 0x206F), (0x3000, 0x3000), (0x3164, 0x3164), (0xD800, 0xF8FF)),
+    *((0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0xFFFE, 0xFFFF)),
+    *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3)),
+    *((0x1D173, 0x1D17A), (0xE0000, 0x10FFFF)),
 )
 _RANGES = "".join(f"{chr(first)}-{chr(last)}" for first, last in _HIDDEN)
 _NEEDS_ESCAPE = re.compile(f'["\\\\{_RANGES}]')
 _HIDDEN_CHARACTER = re.compile(f"(?!\n)[{_RANGES}]")
 
 _TOKEN = re.compile(
-    r"""(?P<string>"(?:[^"\\]|\\.)*")
+    r"""[ ]*(?:(?P<string>"(?:[^"\\]++|\\.)*+")
     |(?P<digest>sha256:[0-9a-f]{64}(?![0-9a-f]))
     |(?P<bits>bits:(?:[0-9a-f]{16}|[0-9a-f]{8})(?![0-9a-f]))
     |(?P<number>-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?(?![0-9.A-Za-z_]))
     |(?P<tensor>%[A-Za-z0-9_]{1,64}(?![A-Za-z0-9_]))
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    |(?P<mark>->|[()\[\],=])""",
+    |(?P<mark>->|[()\[\],=])
+    |(?P<end>\Z))""",
     re.VERBOSE,
 )
-_SPACES = re.compile(" *")
 _INTEGER = re.compile("-?[0-9]+")
 
 
@@ -133,8 +137,7 @@ def _float32_bytes(real: float) -> bytes:
         return b""
 
 
-@dataclasses.dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word of a line.
 
     Attributes:
@@ -172,21 +175,13 @@ class Line:
         )
 
     def _scan(self) -> Token:
-        start = self._skip_spaces()
-        if start == len(self._text):
-            return Token("end", "", start + 1)
-        match = _TOKEN.match(self._text, start)
-        if match is None:
-            self.token = Token("end", "", start + 1)
-            raise self.error(
-                "a name in double quotes, a number or a word", repr(_shortened(self._text[start:]))
-            )
+        match = _TOKEN.match(self._text, self._position)
+        if match is None or match.lastgroup is None:
+            rest = self._text[self._position :].lstrip(" ")
+            self.token = Token("end", "", len(self._text) - len(rest) + 1)
+            raise self.error("a name in double quotes, a number or a word", repr(_shortened(rest)))
         self._position = match.end()
-        return Token(str(match.lastgroup), match[0], start + 1)
-
-    def _skip_spaces(self) -> int:
-        match = _SPACES.match(self._text, self._position)
-        return match.end() if match else self._position
+        return Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup) + 1)
 
     def take(self, kind: str, expected: str) -> str:
         """The text of the next word, which must be of this kind."""

@@ -40,6 +40,7 @@ def verify(graph: Graph) -> Graph:
     op_names: set[str] = set()
     for op in graph.ops:
         place = f"{graph.name}: op {op.name!r} ({op.kind})"
+        _verify_name(place, op.name)
         if op.name in op_names:
             raise UserError(f"{place}: another op has this name")
         op_names.add(op.name)
@@ -66,8 +67,7 @@ def _verify_ends(graph: Graph) -> None:
 
 def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
     place = f"{graph.name}: tensor {name!r}"
-    if not name:
-        raise UserError(f"{place}: has an empty name, which stands for an input that is left out")
+    _verify_name(place, name)
     if tensor.name != name:
         raise UserError(f"{place}: is filed under another name than its own, {tensor.name!r}")
     if len(tensor.shape) > HIGHEST_RANK:
@@ -88,6 +88,14 @@ def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
             f"{place}: holds {data.dtype}{list(data.shape)}, "
             f"declared {tensor.dtype.value}{list(tensor.shape)}"
         )
+
+
+def _verify_name(place: str, name: str) -> None:
+    if not name:
+        raise UserError(f"{place}: has an empty name")
+    # Reports and messages are written as UTF-8, which has no lone surrogates.
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise UserError(f"{place}: its name is not Unicode text")
 
 
 def _verify_quantization(place: str, shape: tuple[int, ...], quantization: Quantization) -> None:

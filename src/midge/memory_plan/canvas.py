@@ -68,18 +68,19 @@ class Canvas:
     def label(self, x0: int, y0: int, x1: int, y1: int, choices: tuple[str, ...]) -> None:
         """Write the first of `choices` that has room inside the box, as near its middle as can be.
 
-        A label covers a fill only if none of the choices finds an unfilled place, and then as far
-        left as can be: where the box begins.
+        A label covers a fill only if none of the choices finds an unfilled place, and then where
+        the box begins, if one of them has room there.
         """
         middle = (y0 + y1) / 2
         rows = sorted(range(y0 + 1, y1), key=lambda y: (abs(y - middle), y))
-        for over_fill in (False, True):
+        free = {y: self._free_runs(y, x0 + 1, x1, over_fill=False) for y in rows}
+        filled = {y: self._free_runs(y, x0 + 1, x1, over_fill=True) for y in rows}
+        first = {y: [run for run in filled[y][:1] if run.start == x0 + 1] for y in rows}
+        for runs_of_row in (free, first, filled):
             for text in choices:
-                for y in rows:
-                    runs = self._free_runs(y, x0 + 1, x1, over_fill)
-                    fitting = [run for run in runs if len(run) >= len(text)]
-                    if fitting:
-                        run = fitting[0] if over_fill else max(fitting, key=len)
+                for y, runs in runs_of_row.items():
+                    run = max(runs, key=len, default=range(0))
+                    if len(run) >= len(text):
                         x = run.start + (len(run) - len(text)) // 2
                         self.text(x, y, text)
                         self._labelled[y][x : x + len(text)] = [True] * len(text)
@@ -89,7 +90,7 @@ class Canvas:
         """Write `text` from a place on; lines stay above it."""
         self._glyphs[y][x : x + len(text)] = text
 
-    def _free_runs(self, y: int, x0: int, x1: int, over_fill: bool) -> list[range]:
+    def _free_runs(self, y: int, x0: int, x1: int, *, over_fill: bool) -> list[range]:
         runs = []
         start = x0
         for x in range(x0, x1 + 1):

@@ -33,10 +33,7 @@ def check_plan(problem: Problem, plan: Plan) -> None:
 
 
 def _violation(what: str) -> InternalError:
-    return InternalError(
-        f"memory plan: {what}. The planner is at fault: report this model, and meanwhile compile "
-        "it without reordering and overlap"
-    )
+    return InternalError(f"memory plan: {what}. The planner is at fault; please report this model")
 
 
 def _check_order(problem: Problem, plan: Plan) -> None:
@@ -159,24 +156,60 @@ def _may_overlap(plan: Plan, needs: _Needs, step: Step, source: str, target: str
 
 
 def _check_figures(problem: Problem, plan: Plan) -> None:
+    """Check what the plan reports about itself, as far as the definitions say it."""
     if plan.arena_bytes < plan.lower_bound_bytes:
         raise _violation(
             f"the arena of {plan.arena_bytes} bytes is below its lower bound of "
             f"{plan.lower_bound_bytes}"
         )
-    size = {buffer.name: buffer.size_bytes for buffer in problem.buffers}
-    needs = _Needs(problem, tuple(range(len(problem.steps))))
-    live_set = 0
-    for slot in range(len(problem.steps) + 2):
-        distinct = {min(needs.same[name]) for name in needs.in_slot(slot)}
-        live_set = max(live_set, sum(size[name] for name in distinct))
-    if live_set != plan.live_set_bytes:
-        raise _violation(f"a live set of {plan.live_set_bytes} bytes, which is {live_set}")
-    for entry in plan.shared:
-        at_i, at_o = plan.offsets[entry.input], plan.offsets[entry.output]
-        top = min(at_i + size[entry.input], at_o + size[entry.output])
-        if top - max(at_i, at_o) != entry.shared_bytes:
+    in_file_order = _live_bytes(problem, tuple(range(len(problem.steps))))
+    if max(in_file_order) != plan.live_set_bytes:
+        raise _violation(
+            f"a live set of {plan.live_set_bytes} bytes, which is {max(in_file_order)}"
+        )
+    live = _live_bytes(problem, plan.order)
+    if len(plan.live) != len(live):
+        raise _violation(f"a live table of {len(plan.live)} slots for {len(plan.order)} steps")
+    for slot, (entry, expected) in enumerate(zip(plan.live, live, strict=True)):
+        if entry.live_bytes != expected:
             raise _violation(
-                f"'{entry.output}' over '{entry.input}' shares {top - max(at_i, at_o)} bytes, not "
-                f"{entry.shared_bytes}"
+                f"slot {slot} with {entry.live_bytes} live bytes, which are {expected}"
             )
+    _check_sharing(problem, plan)
+
+
+def _live_bytes(problem: Problem, order: tuple[int, ...]) -> list[int]:
+    """Return the bytes needed in every slot, the same bytes under several names counted once."""
+    size = {buffer.name: buffer.size_bytes for buffer in problem.buffers}
+    needs = _Needs(problem, order)
+    return [
+        sum(size[name] for name in {min(needs.same[n]) for n in needs.in_slot(slot)})
+        for slot in range(len(order) + 2)
+    ]
+
+
+def _check_sharing(problem: Problem, plan: Plan) -> None:
+    """Check that the plan names every alias, and every output over an input of its step."""
+    source = {alias.output: alias.input for alias in problem.aliases}
+    owner = dict(source)
+    while any(name in source for name in owner.values()):
+        owner = {name: source.get(target, target) for name, target in owner.items()}
+    if dict(plan.aliases) != owner:
+        raise _violation(f"aliases {dict(plan.aliases)}, which are {owner}")
+    size = {buffer.name: buffer.size_bytes for buffer in problem.buffers}
+    told = {(entry.step, entry.input, entry.output): entry.shared_bytes for entry in plan.shared}
+    for step in problem.steps:
+        operands = dict.fromkeys(owner.get(name, name) for name in step.reads)
+        for output in step.writes:
+            for operand in operands if output not in owner else ():
+                start = max(plan.offsets[operand], plan.offsets[output])
+                end_operand = plan.offsets[operand] + size[operand]
+                common = min(end_operand, plan.offsets[output] + size[output]) - start
+                entry = told.pop((step.name, operand, output), 0)
+                if max(0, common) != entry:
+                    raise _violation(
+                        f"'{output}' over '{operand}' in step '{step.name}' shares "
+                        f"{max(0, common)} bytes, not {entry}"
+                    )
+    if told:
+        raise _violation(f"shared bytes of {list(told)}, which do not exist")

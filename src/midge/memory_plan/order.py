@@ -1,21 +1,23 @@
 """The order of the steps with the smallest peak of live memory.
 
 Liberis and Lane (*Neural networks on microcontrollers: saving memory at inference via operator
-reordering*, arXiv:1910.05110) and Ahn et al. (*Ordering Chaos*, SERENITY, arXiv:2003.02369) find
-it by dynamic programming over the sets of steps already run: what is alive depends on that set
-alone, not on the order within it. This module does the same, as a shortest path whose length is
-the largest slot on the way, so that only sets reachable below the best peak are ever visited, and
-with two additions:
+reordering*, arXiv:1910.05110) and Ahn et al. (*Ordering Chaos*, SERENITY, arXiv:2003.02369) find it
+by dynamic programming over the sets of steps already run: what is alive depends on that set alone,
+not on the order within it. This module does the same from the other end: a beam search gives a
+first peak, and a depth-first search over the sets then asks for a smaller one until there is none.
+Sets from which nothing below the limit can follow are remembered; as the limit only falls, they
+stay dead. Further:
 
 * The cost of a slot is its lower bound with overlaps (`bound`), not the plain sum.
-* A step that raises no peak and leaves no more alive than before is run at once. This is safe: take
-  the best continuation without that rule and pull the step to its front. In every slot that it now
-  precedes, its outputs are alive in addition, but the inputs that it freed are not, which are no
-  fewer bytes; no other step loses a dying input, because a step pulled forward can only make others
-  the last reader. So no slot grows.
+* A step that stays below the limit and leaves no more alive than before is run at once. This is
+  safe: take any continuation below the limit and pull that step to its front. In every slot that it
+  now precedes, its outputs are alive in addition, but the inputs that it freed are not, which are
+  no fewer bytes; and no other step loses a dying input, because a step pulled forward can only make
+  others the last reader. So no slot grows.
+* The search ends at once at a peak that some step needs by itself.
 
-Beyond `MAX_STATES` sets a beam search takes over. All is deterministic. An order is only changed
-for a smaller peak, and then as little as the peak allows.
+Beyond `MAX_STATES` dead sets the best order so far is taken. All is deterministic. An order is only
+changed for a smaller peak, and then swapped back towards the file's as far as that peak allows.
 """
 
 from __future__ import annotations

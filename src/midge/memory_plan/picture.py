@@ -54,7 +54,9 @@ def draw_plan(problem: Problem, plan: Plan, *, width: int = 100, height: int = 1
     lines = _headline(plan, width)
     for start in range(0, len(plan.order) + 1, frame.per_panel):
         lines += ["", *_panel(plan, boxes, frame, start)]
-    lines += ["", _legend(plan, frame.axis), "", *_table(problem, plan, width)]
+    legend = _wrapped(_legend(plan), "   ", width - frame.axis)
+    lines += ["", *(" " * frame.axis + line for line in legend)]
+    lines += ["", *_table(problem, plan, width)]
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
@@ -76,7 +78,7 @@ class _Frame:
 
 
 def _frame(plan: Plan, boxes: Sequence[_Box], width: int, height: int) -> _Frame:
-    axis = len(f"{plan.arena_bytes:,}") + 1
+    axis = max(len(f"{plan.arena_bytes:,}"), len("live")) + 1
     columns, slots = width - axis - 1, len(plan.order) + 1
     narrowest = NARROWEST if slots * NARROWEST <= columns else NARROW
     panels = -(-slots // int(columns / narrowest))
@@ -87,28 +89,34 @@ def _frame(plan: Plan, boxes: Sequence[_Box], width: int, height: int) -> _Frame
 
 def _headline(plan: Plan, width: int) -> list[str]:
     gap = "the least possible" if not plan.gap_bytes else f"{plan.gap_bytes:,} over a lower bound"
+    steps = f"{len(plan.order)} step{'' if len(plan.order) == 1 else 's'}"
     parts = [
         f"arena {plan.arena_bytes:,} bytes, {gap}",
         f"largest live set {plan.live_set_bytes:,}",
-        f"{len(plan.order)} steps {'reordered' if plan.reordered else 'in file order'}",
+        f"{steps} {'reordered' if plan.reordered else 'in file order'}",
     ]
-    lines = [""]
-    for part in parts:
-        joined = f"{lines[-1]}; {part}" if lines[-1] else part
-        if len(joined) <= width:
-            lines[-1] = joined
-        else:
-            lines.append(part)
-    return lines
+    return _wrapped(parts, "; ", width)
 
 
-def _legend(plan: Plan, axis: int) -> str:
+def _legend(plan: Plan) -> list[str]:
     entries = [f"{FREE} free", "▲ fullest step"]
     if plan.shared:
         entries.insert(0, f"{SHARED} written over its dying input")
     if plan.scratch_offsets:
         entries.insert(0, f"{SCRATCH} scratch")
-    return " " * axis + "   ".join(entries)
+    return entries
+
+
+def _wrapped(parts: Sequence[str], between: str, width: int) -> list[str]:
+    """Join parts into lines of at most `width` characters."""
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]}{between}{part}" if lines[-1] else part
+        if len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
 
 
 def _writer_labels(problem: Problem, plan: Plan) -> dict[str, str]:

@@ -24,7 +24,7 @@ SEED = 0x6D696467
 RUNS = 4
 TEMPERATURE = 0.005
 # Small networks have seen every useful move after that many rounds for each pair of blocks.
-ROUNDS_PER_PAIR = 40
+ROUNDS_PER_PAIR = 10
 
 
 @dataclass

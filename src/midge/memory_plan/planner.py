@@ -1,4 +1,10 @@
-"""The planner: order, then offsets, then the proof that both are right."""
+"""The planner: order, then offsets, then the proof that both are right.
+
+Order and offsets can be solved together as one integer program (Steiner et al., *OLLA: Optimizing
+the Lifetime and Location of Arrays*, arXiv:2210.12924), at the price of a solver and of minutes.
+Networks for microcontrollers have tens of steps and nearly always a placement as tight as the best
+order's bound, so the two are searched one after the other here, each with its own proof.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +43,8 @@ def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True)
     The steps are put into the order with the smallest peak (`order`), unless the file order does as
     well; the offsets are then searched by greedy heuristics (`placement`), branch and bound
     (`canonical`) and annealing, stopping at once when the lower bound (`bound`) is reached. If
-    the new order does not lead to a smaller arena, the file order is kept. The same problem always
-    gives the same plan.
+    the new order does not lead to a smaller arena, the file order is kept; if overlaps misled it,
+    the best order without overlaps is tried as well. The same problem always gives the same plan.
 
     Args:
         problem: The network.
@@ -54,17 +60,30 @@ def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True)
     validate(problem)
     network = build_network(problem, overlap=overlap)
     file_order = tuple(range(len(problem.steps)))
-    order = best_order(network) if reorder else file_order
-    chosen = _place(network, order)
-    if order != file_order:
-        in_file_order = build_timeline(network, file_order)
-        if in_file_order.lower_bound <= chosen.placement.arena_bytes:
-            other = _place(network, file_order)
-            if other.placement.arena_bytes <= chosen.placement.arena_bytes:
-                chosen = other
+    chosen = _place(network, best_order(network) if reorder else file_order)
+    if chosen.order != file_order:
+        chosen = _smaller(network, file_order, chosen)
+    if reorder and overlap and _may_lose_to_another_order(chosen):
+        plain = best_order(build_network(problem, overlap=False))
+        if plain not in {chosen.order, file_order}:
+            chosen = _smaller(network, plain, chosen)
     plan = _describe(problem, network, chosen)
     check_plan(problem, plan)
     return plan
+
+
+def _may_lose_to_another_order(chosen: _Candidate) -> bool:
+    """Return whether the overlaps that chose an order did not hold what they promised."""
+    missed = chosen.placement.arena_bytes > chosen.timeline.lower_bound
+    return missed and len(chosen.timeline.blocks) <= MANY_BLOCKS
+
+
+def _smaller(network: Network, order: tuple[int, ...], chosen: _Candidate) -> _Candidate:
+    """Return the candidate for `order` if its arena is not larger, else `chosen`."""
+    if build_timeline(network, order).lower_bound > chosen.placement.arena_bytes:
+        return chosen
+    other = _place(network, order)
+    return other if other.placement.arena_bytes <= chosen.placement.arena_bytes else chosen
 
 
 def _place(network: Network, order: tuple[int, ...]) -> _Candidate:

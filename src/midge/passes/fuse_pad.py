@@ -9,6 +9,7 @@ from midge.graph import Graph, Op
 from midge.graph.ops.conv_2d import Conv2D
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.graph.ops.pad import Pad
+from midge.graph.window import LARGEST_PARAMETER
 
 
 def fuse_pad(graph: Graph) -> Graph:
@@ -18,22 +19,27 @@ def fuse_pad(graph: Graph) -> Graph:
     writes. Pools do not count what lies outside, so pads before them stay.
 
     Requires a verified graph; ensures that no convolution is the only reader of a pad of height
-    and width.
+    and width, but for pads that change the scale by a hair or are too wide for a window.
     """
     readers = Counter(n for op in graph.ops for n in op.inputs)
     readers.update(graph.outputs)
     pads = {
-        op.outputs[0]: op for op in graph.ops if _pads_image(op) and readers[op.outputs[0]] == 1
+        op.outputs[0]: op
+        for op in graph.ops
+        if _pads_image(op) and readers[op.outputs[0]] == 1 and _keeps_scale(graph, op)
     }
     ops = []
     fused: set[str] = set()
     for op in graph.ops:
-        pad = pads.get(op.inputs[0]) if op.inputs else None
-        if pad is None or not isinstance(op.attributes, Conv2D | DepthwiseConv2D):
-            ops.append(op)
-            continue
-        fused.add(pad.name)
-        ops.append(_merge(pad, op))
+        merged = op
+        while isinstance(merged.attributes, Conv2D | DepthwiseConv2D):
+            pad = pads.get(merged.inputs[0])
+            wider = None if pad is None else _merge(pad, merged)
+            if pad is None or wider is None:
+                break
+            fused.add(pad.name)
+            merged = wider
+        ops.append(merged)
     return graph.with_ops([op for op in ops if op.name not in fused]) if fused else graph
 
 
@@ -47,7 +53,14 @@ def _pads_image(op: Op) -> bool:
     )
 
 
-def _merge(pad_op: Op, op: Op) -> Op:
+def _keeps_scale(graph: Graph, op: Op) -> bool:
+    """True where the convolution would rescale the pad's input as it does its output."""
+    (x,), (y,) = graph.op_inputs(op), graph.op_outputs(op)
+    return x is not None and x.quantization == y.quantization
+
+
+def _merge(pad_op: Op, op: Op) -> Op | None:
+    """The convolution with the pad in its window; None where the window has no room for it."""
     pad, window = pad_op.attributes, op.attributes
     if not isinstance(pad, Pad) or not isinstance(window, Conv2D | DepthwiseConv2D):
         raise TypeError(f"{pad_op.kind} and {op.kind} do not merge")
@@ -56,4 +69,6 @@ def _merge(pad_op: Op, op: Op) -> Op:
         pad_before=(window.pad_before[0] + pad.before[1], window.pad_before[1] + pad.before[2]),
         pad_after=(window.pad_after[0] + pad.after[1], window.pad_after[1] + pad.after[2]),
     )
+    if max(*attributes.pad_before, *attributes.pad_after) > LARGEST_PARAMETER:
+        return None
     return replace(op, attributes=attributes, inputs=(pad_op.inputs[0], *op.inputs[1:]))

@@ -232,7 +232,7 @@ def _instructions(report: Json) -> Figure:
     if issued is None:
         reason = "nothing was counted in this run" if costs else why_not_run(report)
         return Figure("Instructions", None, "", (reason,))
-    counted = costs["counted_samples"]
+    counted = costs["samples"]
     of = "for one sample" if counted == 1 else f"the median of {counted} samples"
     notes = [f"issued {of}", *_per_mac(issued, costs)]
     if costs["cycles"]:

@@ -33,6 +33,13 @@ _PORT_FLAGS = {
     "gcc": ("-Wno-unused-parameter", "-fno-tree-loop-distribute-patterns"),
 }
 
+# The routines are written as the loops they should become; clang's Helium versions of them take 150
+# bytes of stack.
+_LIBRARY_FLAGS = {
+    "zig": ("-fno-vectorize", "-fno-unroll-loops"),
+    "gcc": ("-fno-tree-vectorize",),
+}
+
 # The linker script tells objects apart by these beginnings of their names.
 _MODEL_PREFIX = "midge__model_"
 _LIBRARY_PREFIX = "midge__library_"
@@ -84,7 +91,7 @@ def build(
             library = name == "memory_functions.c"
             prefix = _LIBRARY_PREFIX if library else _PORT_PREFIX
             # The port is no subject of measurement, its library routines are.
-            chosen = levels if library else ("-O2",)
+            chosen = (*levels, *_LIBRARY_FLAGS[compiler.kind]) if library else ("-O2",)
             flags = (*chosen, *_PORT_FLAGS[compiler.kind])
             objects.append(shop.compile(f"port/{name}", f"{prefix}{name[:-2]}.o", flags))
         shop.write("", {"harness.ld": _linker_script(compiler.target.memory, stack_bytes)})

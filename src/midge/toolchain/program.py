@@ -208,13 +208,7 @@ def read_program(
         arena_bytes=by_name["midge_port_arena"].size,
         state_bytes=_state_bytes(by_name["midge_port_state"]),
         layer_code_bytes=_layer_code_bytes(symbols, interface.layers),
-        library_functions=tuple(
-            symbol.name
-            for symbol in symbols
-            if symbol.kind == "function"
-            and symbol.section == ".library.text"
-            and not symbol.name.startswith("compiler_rt.")  # zig's second names
-        ),
+        library_functions=_library_functions(symbols),
     )
 
 
@@ -259,6 +253,18 @@ def _symbols(file: ELFFile) -> tuple[Symbol, ...]:
 def _state_bytes(symbol: Symbol) -> int:
     # C has no empty array: the harness keeps one byte for a model without state.
     return 0 if symbol.size == 1 else symbol.size
+
+
+def _library_functions(symbols: tuple[Symbol, ...]) -> tuple[str, ...]:
+    """Return the routines by address, each by its plainest name."""
+    names: dict[int, str] = {}
+    for symbol in symbols:
+        if symbol.kind == "function" and symbol.section == ".library.text":
+            known = names.get(symbol.address, symbol.name)
+            # zig's second names begin with the file that holds the routine.
+            rank = min((known, symbol.name), key=lambda name: (name.count("."), len(name), name))
+            names[symbol.address] = rank
+    return tuple(names[address] for address in sorted(names))
 
 
 def _parts(symbols: tuple[Symbol, ...], function: str) -> list[Symbol]:

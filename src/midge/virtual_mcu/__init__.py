@@ -11,14 +11,13 @@ from midge.virtual_mcu.boards import (
     targets,
 )
 from midge.virtual_mcu.cores import CORES, Core
+from midge.virtual_mcu.emulators import EMULATORS, open_machine
 from midge.virtual_mcu.energy import energy_uj, latency_ms
 from midge.virtual_mcu.machine import (
-    EMULATORS,
     Inference,
     Machine,
     MemoryView,
     Sample,
-    open_machine,
 )
 from midge.virtual_mcu.memory_model import Cycles, layer_cycles, total_cycles
 from midge.virtual_mcu.qemu_machine import ClockedInference, QemuMachine

@@ -11,9 +11,6 @@ from midge.toolchain import Program
 from midge.virtual_mcu.block_trace import Trace
 from midge.virtual_mcu.boards import FlashMemory
 
-EMULATORS = ("unicorn", "qemu")
-"""What ``--emulator`` takes, the default first."""
-
 Sample = Sequence[bytes]
 """One inference's input tensors, each as its bytes."""
 
@@ -89,35 +86,6 @@ def check_sample(program: Program, sample: Sample, index: int) -> None:
             f"{program.interface.name}: sample {index} has inputs of {_sizes(found)}; expected "
             f"{_sizes(expected)}. Give every input tensor whole, in the model's order and dtype"
         )
-
-
-def open_machine(
-    program: Program, *, emulator: str = "unicorn", timeout_s: float = 600.0
-) -> Machine:
-    """Put a program into a virtual microcontroller.
-
-    Args:
-        program: From :func:`midge.toolchain.build`.
-        emulator: ``unicorn`` (in this process, the default) or ``qemu`` (a process of its own).
-        timeout_s: Longest time for one call of the machine, in seconds.
-
-    Returns:
-        The machine.
-
-    Raises:
-        UserError: ``emulator`` is unknown, or has no such core.
-        ToolError: The emulator is not installed.
-    """
-    # Imported here so that a missing emulator is an error only for those who ask for it.
-    if emulator == "unicorn":
-        from midge.virtual_mcu.unicorn_machine import UnicornMachine  # noqa: PLC0415
-
-        return UnicornMachine(program, timeout_s=timeout_s)
-    if emulator == "qemu":
-        from midge.virtual_mcu.qemu_machine import QemuMachine  # noqa: PLC0415
-
-        return QemuMachine(program, timeout_s=timeout_s)
-    raise UserError(f"emulator {emulator!r} is not known; expected one of {', '.join(EMULATORS)}")
 
 
 def _sizes(sizes: Sequence[int]) -> str:

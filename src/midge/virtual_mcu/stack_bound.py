@@ -24,8 +24,8 @@ from midge.virtual_mcu.stack_effects import Constants, Effect, Flow
 from midge.virtual_mcu.stack_effects_arm import arm_effect, thumb_disassembler
 from midge.virtual_mcu.stack_effects_riscv import riscv_disassembler, riscv_effect
 
-# How often an instruction may be reached at a greater depth than before; beyond that the stack grows
-# on every turn of a loop.
+# How often an instruction may be reached deeper than before; beyond that the stack grows on every
+# turn of a loop.
 _MOST_DEPTHS = 200
 
 

@@ -17,7 +17,8 @@ struct midge_factors {
     int32_t one_multiplier;
     int32_t base_shift;
     enum midge_rounding rounding;
-    int narrow; /* 1: every |sum| < 2^30 and every shift in [1, 30] */
+    int narrow; /* 1: every |sum| < 2^30 and every shift in [1, 31] */
+    int wide;   /* 1: a rescaled sum may reach 2^30 and beyond; it is then held at this, far outside int8 */
 };
 
 struct midge_factor {
@@ -50,10 +51,17 @@ MIDGE_KERNEL int32_t midge_shift_right(int32_t value, int32_t shift) {
     return (value >> shift) + ((value & mask) > threshold ? 1 : 0);
 }
 
+/* A zero point may be added to what comes out; the clamp that follows cannot tell it from the exact value. */
+MIDGE_KERNEL int32_t midge_hold(int64_t scaled) {
+    const int32_t far = 1 << 30;
+    return scaled > far ? far : scaled < -far ? -far : (int32_t)scaled;
+}
+
 MIDGE_KERNEL int32_t midge_rescale(int32_t value, struct midge_factor factor, const struct midge_factors *factors) {
     if (factors->rounding == MIDGE_SINGLE) {
         const int32_t shift = 31 + factor.shift;
-        return (int32_t)(((int64_t)value * factor.multiplier + ((int64_t)1 << (shift - 1))) >> shift);
+        const int64_t scaled = ((int64_t)value * factor.multiplier + ((int64_t)1 << (shift - 1))) >> shift;
+        return factors->wide ? midge_hold(scaled) : (int32_t)scaled;
     }
     if (factors->narrow) {
         /* The half that rounds the shift is added before the sign correction: where the product rounds to
@@ -66,9 +74,12 @@ MIDGE_KERNEL int32_t midge_rescale(int32_t value, struct midge_factor factor, co
 #endif
         return (high + (value >> 31)) >> factor.shift;
     }
+    int32_t scaled;
     if (factor.shift < 0) {
         /* A left shift wraps around, as on every runtime. */
-        return midge_multiply_high((int32_t)((uint32_t)value << -factor.shift), factor.multiplier);
+        scaled = midge_multiply_high((int32_t)((uint32_t)value << -factor.shift), factor.multiplier);
+    } else {
+        scaled = midge_shift_right(midge_multiply_high(value, factor.multiplier), factor.shift);
     }
-    return midge_shift_right(midge_multiply_high(value, factor.multiplier), factor.shift);
+    return factors->wide ? midge_hold(scaled) : scaled;
 }

@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *memcpy(void *restrict to, const void *restrict from, size_t size);
-void *memmove(void *to, const void *from, size_t size);
-void *memset(void *to, int value, size_t size);
+/* Once in a program, not once under each of their names. */
+#define NOT_INLINED __attribute__((noinline))
+NOT_INLINED void *memcpy(void *restrict to, const void *restrict from, size_t size);
+NOT_INLINED void *memmove(void *to, const void *from, size_t size);
+NOT_INLINED void *memset(void *to, int value, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 
 /* Words may alias objects of any type here, as the compiler's own block copies do. */
@@ -123,3 +125,53 @@ int memcmp(const void *a, const void *b, size_t size)
     }
     return 0;
 }
+
+#if defined(__arm__)
+/* The names under which compilers for the Arm EABI call the same (RTABI32, section 4.3.4), without a
+ * result and with the arguments of memset in another order. The ones that end in a number may assume
+ * that alignment, which is no use here. */
+void __aeabi_memcpy(void *restrict to, const void *restrict from, size_t size);
+void __aeabi_memcpy4(void *restrict to, const void *restrict from, size_t size);
+void __aeabi_memcpy8(void *restrict to, const void *restrict from, size_t size);
+void __aeabi_memmove(void *to, const void *from, size_t size);
+void __aeabi_memmove4(void *to, const void *from, size_t size);
+void __aeabi_memmove8(void *to, const void *from, size_t size);
+void __aeabi_memset(void *to, size_t size, int value);
+void __aeabi_memset4(void *to, size_t size, int value);
+void __aeabi_memset8(void *to, size_t size, int value);
+void __aeabi_memclr(void *to, size_t size);
+void __aeabi_memclr4(void *to, size_t size);
+void __aeabi_memclr8(void *to, size_t size);
+
+void __aeabi_memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    (void)memcpy(to, from, size);
+}
+
+void __aeabi_memmove(void *to, const void *from, size_t size)
+{
+    (void)memmove(to, from, size);
+}
+
+void __aeabi_memset(void *to, size_t size, int value)
+{
+    (void)memset(to, value, size);
+}
+
+void __aeabi_memclr(void *to, size_t size)
+{
+    (void)memset(to, 0, size);
+}
+
+#define SAME_AS(name) __attribute__((alias(name)))
+void __aeabi_memcpy4(void *restrict to, const void *restrict from, size_t size)
+    SAME_AS("__aeabi_memcpy");
+void __aeabi_memcpy8(void *restrict to, const void *restrict from, size_t size)
+    SAME_AS("__aeabi_memcpy");
+void __aeabi_memmove4(void *to, const void *from, size_t size) SAME_AS("__aeabi_memmove");
+void __aeabi_memmove8(void *to, const void *from, size_t size) SAME_AS("__aeabi_memmove");
+void __aeabi_memset4(void *to, size_t size, int value) SAME_AS("__aeabi_memset");
+void __aeabi_memset8(void *to, size_t size, int value) SAME_AS("__aeabi_memset");
+void __aeabi_memclr4(void *to, size_t size) SAME_AS("__aeabi_memclr");
+void __aeabi_memclr8(void *to, size_t size) SAME_AS("__aeabi_memclr");
+#endif

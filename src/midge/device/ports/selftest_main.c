@@ -12,12 +12,31 @@ void midge_selftest_print(const char *text);
 static void start_counter(void) {}
 static uint32_t read_counter(void) { return MIDGE_SELFTEST_CYCLES(); }
 #elif defined(__riscv)
-static void start_counter(void) {}
+/* By number: not every compiler takes the names, or CSRs at all without an option. */
+#define CSR_SET_TO(bits, number) __asm__ volatile(".insn i 0x73, 5, x0, x" #bits ", " #number)
+#define CSR_READ(value, number) __asm__ volatile(".insn i 0x73, 2, %0, x0, " #number : "=r"(value))
+#if @ESPRESSIF@ /* has counters of its own in place of mcycle (ESP32-C3 Technical Reference Manual, 1.4) */
+static void start_counter(void) {
+    CSR_SET_TO(1, 0x7E0); /* mpcer: clock cycles */
+    CSR_SET_TO(1, 0x7E1); /* mpcmr: count, wrap around */
+}
 static uint32_t read_counter(void) {
     uint32_t value;
-    __asm__ volatile("csrr %0, mcycle" : "=r"(value));
+    CSR_READ(value, 0x7E2); /* mpccr */
     return value;
 }
+#else
+static void start_counter(void) {
+#if @HAZARD3@ /* leaves reset with its counters held (RP2350 datasheet, MCOUNTINHIBIT) */
+    CSR_SET_TO(0, 0x320); /* mcountinhibit */
+#endif
+}
+static uint32_t read_counter(void) {
+    uint32_t value;
+    CSR_READ(value, -0x500); /* mcycle, 0xB00 */
+    return value;
+}
+#endif
 #elif defined(__ARM_ARCH_6M__)
 #define SYST_CSR (*(volatile uint32_t *)0xE000E010u)
 #define SYST_RVR (*(volatile uint32_t *)0xE000E014u)

@@ -1,0 +1,371 @@
+"""Other compilers that install from PyPI, on the same networks, compilers and virtual Cortex-M4.
+
+``python -m bench.peers`` makes an environment for each below ``build/peers``, lets it write C for
+the four MLPerf Tiny networks (without their closing softmax, which not all of them have), builds
+that C as Midge's is built, runs it, and writes ``bench/results/peers.md`` and ``.json``. A peer
+that cannot be installed, or does not take a network, stands there with its reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import midge
+from bench.calibration_cmsis_nn import harness_header
+from bench.markdown import RESULTS, table, write_results
+from bench.mlperf_tiny import NETWORKS, Golden, Network
+from bench.peer_environments import BUILD, PEERS, NotTakenError, Peer
+from bench.peer_networks import Values, without_softmax, write_network
+from midge import Graph, MidgeError, ToolError
+from midge.graph import interpret, outputs_of
+from midge.toolchain import ModelInterface, Program, build, find_compiler
+from midge.virtual_mcu import layer_cycles, open_machine, target, total_cycles
+
+CORE = "cortex-m4"
+COMPILERS = ("zig", "gcc")
+_COUNTED = 5
+_COMPARED = (20, 5)
+_IGNORED = (
+    "pragmas attributes conversion sign-conversion extra unused-parameter pedantic sign-compare "
+    "unused-function discarded-qualifiers int-conversion unused-variable unused-but-set-variable "
+    "missing-field-initializers float-conversion type-limits enum-conversion undef"
+)
+_RELAXED = (
+    '#ifdef __clang__\n#pragma clang diagnostic ignored "-Weverything"\n#else\n'
+    + "".join(f'#pragma GCC diagnostic ignored "-W{name}"\n' for name in _IGNORED.split())
+    + "#endif\n"
+)
+# What a board's C library would give them. Copies become instructions where the compiler sees
+# their size; rounding takes two additions. The functions of other activations are named by
+# emlearn's header and never called.
+_LIBRARY = {
+    "string.h": (
+        "#pragma once\n#include <stddef.h>\n"
+        "void *memcpy(void *to, const void *from, size_t n);\n"
+        "void *memset(void *to, int value, size_t n);\n"
+        "#define memcpy __builtin_memcpy\n#define memset __builtin_memset\n"
+    ),
+    "stdlib.h": "#pragma once\n#include <stddef.h>\n",
+    "stdio.h": "#pragma once\n#include <stddef.h>\n",
+    "math.h": (
+        "#pragma once\n#define INFINITY __builtin_inff()\n#define fabsf __builtin_fabsf\n"
+        "static inline float fmaxf(float a, float b) { return a > b ? a : b; }\n"
+        "static inline float fminf(float a, float b) { return a < b ? a : b; }\n"
+        "static inline float nearbyintf(float x)\n"
+        "{ const float big = 8388608.0f; if (x >= big || x <= -big) return x;\n"
+        "  return x < 0 ? (x - big) + big : (x + big) - big; }\n"
+        "static inline double nearbyint(double x)\n"
+        "{ const double big = 4503599627370496.0; if (x >= big || x <= -big) return x;\n"
+        "  return x < 0 ? (x - big) + big : (x + big) - big; }\n"
+        "static inline long long llrint(double x) { return (long long)nearbyint(x); }\n"
+        "static inline float expf(float x) { return x; }\n"
+        "static inline float logf(float x) { return x; }\n"
+        "static inline float tanhf(float x) { return x; }\n"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network by one tool and one C compiler; costs are None where it was not taken.
+
+    Attributes:
+        network: Short name.
+        tool: Name and version.
+        variant: How it compiled.
+        compiler: The C compiler's version.
+        instructions: Issued, the median of five real samples.
+        cycles: With memory that answers at once.
+        code: Flash bytes of instructions, library routines included.
+        weights: Flash bytes of everything constant.
+        buffers: RAM bytes of inputs, outputs and scratch.
+        static: RAM bytes of its own variables.
+        stack: RAM bytes of stack, by painting.
+        equal: Output values that equal the network's own.
+        values: Of how many, over 25 samples.
+        furthest: Most steps that a value is off.
+        numerics: How its arithmetic stands to the network's.
+        note: Why there are no costs, or what had to be done.
+    """
+
+    network: str
+    tool: str
+    variant: str
+    compiler: str = ""
+    instructions: int | None = None
+    cycles: int | None = None
+    code: int | None = None
+    weights: int | None = None
+    buffers: int | None = None
+    static: int | None = None
+    stack: int | None = None
+    equal: int | None = None
+    values: int | None = None
+    furthest: int | None = None
+    numerics: str = ""
+    note: str = ""
+
+    @property
+    def flash(self) -> int | None:
+        """Flash bytes altogether."""
+        return None if self.code is None or self.weights is None else self.code + self.weights
+
+    @property
+    def ram(self) -> int | None:
+        """RAM bytes altogether."""
+        if self.buffers is None or self.static is None or self.stack is None:
+            return None
+        return self.buffers + self.static + self.stack
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network, its samples, and the right answers.
+
+    Attributes:
+        network: Which.
+        graph: Without its softmax.
+        samples: Inputs.
+        expected: int8 [n, outputs], from the interpreter.
+    """
+
+    network: Network
+    graph: Graph
+    samples: Golden
+    expected: NDArray[np.int8]
+
+    @staticmethod
+    def of(network: Network) -> Task:
+        """Read the network and compute the answers."""
+        graph = without_softmax(network.load())
+        samples = network.golden().first(*_COMPARED)
+        (source,), (result,) = graph.inputs, graph.outputs
+        shape = graph.tensors[source].shape
+        answers = [
+            outputs_of(graph, interpret(graph, {source: x.reshape(shape)}))[result]
+            for x in samples.inputs
+        ]
+        expected = np.stack(answers).reshape(len(answers), -1).astype(np.int8)
+        return Task(network, graph, samples, expected)
+
+    def measure(self, program: Program, takes: Values, gives: Values) -> dict[str, Any]:
+        """Run a program: the costs of a `Row`."""
+        source, result = (
+            self.graph.tensors[self.graph.inputs[0]],
+            self.graph.tensors[self.graph.outputs[0]],
+        )
+        inputs = [takes.encode(x, source) for x in self.samples.inputs]
+        machine = open_machine(program, timeout_s=1200)
+        inferences = machine.run([(x,) for x in inputs])
+        found = np.stack([gives.decode(i.outputs[0], result) for i in inferences])
+        off = np.abs(found.astype(int) - self.expected)
+        traces = sorted(
+            (machine.trace((x,))[1] for x in inputs[:_COUNTED]), key=lambda t: t.instructions
+        )
+        median = traces[(len(traces) - 1) // 2]
+        cycles = total_cycles(layer_cycles(target(CORE), median, program.read))
+        return {
+            "compiler": program.compiler,
+            "instructions": median.instructions,
+            "cycles": cycles.zero_wait if cycles else None,
+            "code": program.code_bytes,
+            "weights": program.weights_bytes,
+            "buffers": program.arena_bytes,
+            "static": program.static_bytes,
+            "stack": max(i.stack_peak_bytes for i in inferences),
+            "equal": int(np.count_nonzero(off == 0)),
+            "values": off.size,
+            "furthest": int(off.max()),
+        }
+
+
+def midge_rows(task: Task) -> list[Row]:
+    """Midge itself."""
+    values = Values("int8", channels_first=False)
+    rows = []
+    for cc in COMPILERS:
+        artifact = midge.compile(task.graph, target=CORE, cc=cc)
+        costs = task.measure(artifact.built, values, values)
+        rows.append(Row(task.network.name, f"Midge {midge.__version__}", "as it is", **costs))
+    return rows
+
+
+def peer_rows(task: Task, peer: Peer) -> list[Row]:
+    """A peer in all its variants."""
+    folder = BUILD / "networks" / task.network.name
+    write_network(task.graph, folder)
+    rows = []
+    for variant in peer.variants:
+        tool = f"{peer.name} {peer.version}"
+        try:
+            sources, report = peer.compile(folder, variant, task.network.path)
+        except NotTakenError as error:
+            rows.append(Row(task.network.name, tool, variant, note=f"not taken: {error}"))
+            continue
+        for cc in COMPILERS:
+            try:
+                costs = _measure(task, peer, cc, sources, report)
+            except MidgeError as error:
+                first = str(error).splitlines()
+                rows.append(Row(task.network.name, tool, variant, cc, note=" ".join(first[:3])))
+                continue
+            numerics = "float" if report["input"]["dtype"] == "float32" else peer.numerics
+            note = f"file as published: {report['as_published']}"
+            rows.append(
+                Row(task.network.name, tool, variant, **costs, numerics=numerics, note=note)
+            )
+    return rows
+
+
+def _measure(
+    task: Task, peer: Peer, cc: str, sources: Path, report: dict[str, Any]
+) -> dict[str, Any]:
+    takes, gives = Values(**report["input"]), Values(**report["output"])
+    source = task.graph.tensors[task.graph.inputs[0]]
+    result = task.graph.tensors[task.graph.outputs[0]]
+    sizes = [takes.size_bytes(source), gives.size_bytes(result), report["scratch_bytes"]]
+    files = _foreign(sources) | _LIBRARY | _wrapper(sizes, report)
+    interface = ModelInterface("peer", (sizes[0],), (sizes[1],), ("peer_call",))
+    compiler = find_compiler(cc, CORE)
+    program = build(compiler, files, interface, stack_bytes=peer.stack_bytes, timeout_s=900)
+    return task.measure(program, takes, gives)
+
+
+def _foreign(folder: Path) -> dict[str, str]:
+    """A peer's C by file name: warnings off, include paths flat."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".c", ".h"}:
+            text = path.read_text("utf-8")
+            text = re.sub(r'#include "(?:[^"]*/)?([^"/]+)"', r'#include "\1"', text)
+            files[path.name] = _RELAXED + text if path.suffix == ".c" else text
+    return files
+
+
+def _wrapper(sizes: list[int], report: dict[str, Any]) -> dict[str, str]:
+    """The four functions that the harness calls, around the peer's one."""
+    places = [0]
+    for size in sizes:
+        places.append(places[-1] + (size + 15) // 16 * 16)
+    includes = "".join(f'#include "{name}"\n' for name in report["include"])
+    source = f"""#include "peer.h"
+{includes}{report.get("declare", "")}
+void peer_init(void *arena, void *state) {{ (void)arena; (void)state; }}
+int8_t *peer_input(void *arena, uint32_t i) {{ (void)i; return arena; }}
+const int8_t *peer_output(const void *arena, uint32_t i)
+{{ (void)i; return (const int8_t *)arena + {places[1]}; }}
+__attribute__((noinline)) static void peer_call(uint8_t *in)
+{{
+    uint8_t *out = in + {places[1]}, *scratch = in + {places[2]};
+    (void)scratch;
+    {report["call"]}
+}}
+enum midge_status peer_run(void *arena, void *state)
+{{ (void)state; peer_call(arena); return MIDGE_OK; }}
+"""
+    return {"peer.h": harness_header("peer", places[-1]), "peer.c": _RELAXED + source}
+
+
+def summary(rows: list[Row], skipped: list[str]) -> str:
+    """What was measured, as Markdown."""
+    parts = []
+    for network in NETWORKS.values():
+        taken = [row for row in rows if row.network == network.name and row.instructions]
+        best = {row.compiler: row.instructions for row in taken if row.tool.startswith("Midge")}
+        body = [
+            (
+                row.tool,
+                row.variant,
+                row.compiler,
+                row.instructions,
+                _times(row.instructions, best.get(row.compiler)),
+                row.cycles,
+                row.code,
+                row.weights,
+                row.flash,
+                row.ram,
+                f"{row.equal:,} of {row.values:,}",
+                row.furthest,
+            )
+            for row in taken
+        ]
+        header = (
+            "tool",
+            "variant",
+            "C compiler",
+            "instructions",
+            "times Midge",
+            "cycles",
+            "code",
+            "constants",
+            "flash",
+            "RAM",
+            "equal values",
+            "furthest off",
+        )
+        notes = {
+            f"- {row.tool}{'' if row.instructions else f', {row.variant}'}: {row.note}": None
+            for row in rows
+            if row.network == network.name and row.note
+        }
+        parts.append(f"### {network.name}, {network.title}\n")
+        parts.append(table(header, body, left=3))
+        parts += [*notes, ""] if notes else []
+    parts += ["### Not run\n", *(f"- {reason}" for reason in skipped)] if skipped else []
+    return "\n".join(parts)
+
+
+def _times(instructions: int | None, own: int | None) -> str | None:
+    return f"{instructions / own:.2f}" if instructions and own else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare, and write the result."""
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--only", choices=[peer.name for peer in PEERS], help="one peer")
+    parser.add_argument("--output", metavar="FOLDER", default=RESULTS, help="where it goes")
+    options = parser.parse_args(arguments)
+    rows: list[Row] = []
+    skipped: list[str] = []
+    try:
+        tasks = [Task.of(network) for network in NETWORKS.values()]
+        for task in tasks:
+            rows += midge_rows(task)
+        for peer in PEERS:
+            if options.only not in (None, peer.name):
+                continue
+            try:
+                peer.install()
+            except ToolError as error:
+                skipped.append(str(error))
+                continue
+            for task in tasks:
+                found = peer_rows(task, peer)
+                rows += found
+                for row in found:
+                    print(
+                        row.network,
+                        row.tool,
+                        row.variant,
+                        row.compiler,
+                        row.instructions or row.note,
+                    )
+        content = {"rows": [asdict(row) for row in rows], "skipped": skipped}
+        write_results(options.output, "peers", summary(rows, skipped), content)
+    except MidgeError as error:
+        print(f"bench.peers: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"wrote {options.output}/peers.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

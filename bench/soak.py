@@ -1,0 +1,171 @@
+"""The long sweeps: everything that the tests take samples of, run to the end.
+
+::
+
+    python -m bench.soak [--quick] [--only goldens|random|operators] [--networks N] [--start SEED]
+
+- ``goldens``: every golden sample of the four MLPerf Tiny networks on every core, with both
+  compilers and both emulators, byte for byte; instructions counted twice.
+- ``random``: random networks, core, compiler and emulator in rotation.
+- ``operators``: every operator alone, on every core.
+
+Interrupted, it keeps what is done; started again, it goes on: a golden row is known by its program
+and samples, a made network by the sources. The summary goes to ``bench/results/soak.md`` and
+``.json``. It exits with 1 when anything disagreed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import midge
+from bench import soak_goldens, soak_networks
+from bench.markdown import RESULTS, write_results
+from bench.mlperf_tiny import CORES, REPOSITORY
+from bench.soak_networks import Tally
+from midge import MidgeError
+from midge.synthetic import single_op_networks
+
+SWEEPS = ("goldens", "random", "operators")
+
+
+class Record:
+    """The results file: read at the start, written after every step."""
+
+    def __init__(self, folder: str, *, again: bool) -> None:
+        """Read what an earlier run left.
+
+        Args:
+            folder: Where ``soak.json`` and ``soak.md`` stand.
+            again: Forget it.
+        """
+        self._folder = folder
+        path = Path(folder) / "soak.json"
+        known: dict[str, Any] = {}
+        if path.is_file() and not again:
+            known = json.loads(path.read_text("utf-8"))
+        goldens = known.get("goldens", {"rows": [], "skipped": []})
+        self.rows = [soak_goldens.Row.from_json(row) for row in goldens["rows"]]
+        self.skipped: list[str] = goldens["skipped"]
+        self.tallies = {
+            name: Tally.from_json(known[name]) if known.get(name) else Tally("")
+            for name in ("random", "operators")
+        }
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything disagreed."""
+        return any(row.problems for row in self.rows) or any(
+            tally.failures for tally in self.tallies.values()
+        )
+
+    def keep_goldens(self, rows: list[soak_goldens.Row], skipped: list[str]) -> None:
+        """Take in the rows so far."""
+        self.rows, self.skipped = rows, skipped
+        self.write()
+
+    def tally(self, name: str, scope: str) -> Tally:
+        """The tally of a sweep, a new one unless the known one is about the same cases."""
+        if self.tallies[name].scope != scope:
+            self.tallies[name] = Tally(scope)
+        return self.tallies[name]
+
+    def write(self) -> None:
+        """Write both files.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        content = {
+            "made_with": _versions(),
+            "goldens": {"rows": [row.to_json() for row in self.rows], "skipped": self.skipped},
+            **{name: tally.to_json() for name, tally in self.tallies.items()},
+        }
+        write_results(self._folder, "soak", self._text(), content)
+
+    def _text(self) -> str:
+        versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
+        return "\n".join(
+            [
+                "# Soak",
+                "",
+                f"Written by `python -m bench.soak`, which says what is swept. {versions}.",
+                "",
+                "## Golden files",
+                "",
+                soak_goldens.summary(self.rows, self.skipped),
+                "## Random networks",
+                "",
+                soak_networks.summary(self.tallies["random"], "networks"),
+                "## Every operator alone",
+                "",
+                soak_networks.summary(self.tallies["operators"], "pairs of network and core"),
+            ]
+        )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("unicorn", "ziglang", "tflite-micro", "numpy")
+    own = {"Midge": midge.__version__, "Python": platform.python_version()}
+    return own | {name: version(name) for name in packages}
+
+
+def run(options: argparse.Namespace, record: Record) -> None:
+    """Run the sweeps that were asked for."""
+    if options.only in (None, "goldens"):
+        soak_goldens.sweep(
+            options.match, quick=options.quick, known=record.rows, keep=record.keep_goldens
+        )
+    sources = f"sources {soak_networks.sources_digest()[:16]}"
+    if options.only in (None, "random"):
+        scope = f"seeds from {options.start} on, {sources}"
+        count = options.networks if options.networks is not None else 26 if options.quick else 1000
+        cases = soak_networks.random_cases(options.start)
+        tally = record.tally("random", scope)
+        soak_networks.sweep("random", cases, count, tally, lambda _: record.write())
+    if options.only in (None, "operators"):
+        cases = soak_networks.operator_cases(options.match)
+        count = len(single_op_networks()) * len(CORES)
+        if options.quick:
+            count = min(count, 26)
+        only = f" named {options.match}" if options.match else ""
+        tally = record.tally("operators", f"cases{only}, {sources}")
+        soak_networks.sweep("operators", cases, count, tally, lambda _: record.write())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the sweeps; 0 when everything agreed, 1 when something did not."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--quick", action="store_true", help="a few of everything, minutes")
+    parser.add_argument("--only", choices=SWEEPS, help="one sweep")
+    parser.add_argument("--networks", type=int, metavar="N", help="random networks (1000)")
+    parser.add_argument("--start", type=int, default=0, metavar="SEED", help="first seed (0)")
+    parser.add_argument("--match", default="", metavar="TEXT", help="rows whose name holds this")
+    parser.add_argument("--again", action="store_true", help="forget what an earlier run left")
+    parser.add_argument("--output", metavar="FOLDER", help="where the summary goes")
+    options = parser.parse_args(arguments)
+    # A quick run must not replace the record of a complete one.
+    folder = options.output or (str(REPOSITORY / "build" / "soak") if options.quick else RESULTS)
+    try:
+        record = Record(folder, again=options.again)
+        run(options, record)
+    except MidgeError as error:
+        print(f"bench.soak: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; what is done stands in {folder}, and the same command goes on")
+        return 130
+    print(f"wrote {folder}/soak.md; {'something disagreed' if record.failed else 'all agree'}")
+    return 1 if record.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,447 @@
+"""What Midge's code costs on every core, beside what is known of others.
+
+``python -m bench.table`` compiles the four MLPerf Tiny networks for seven cores and two boards with
+both compilers, runs golden samples, and writes ``bench/results/table.md`` and ``.json``, the table in README.md and
+those in docs/benchmarks.md (between their markers). ``python -m bench.peers`` runs along with it
+unless ``--no-peers`` is given. Counts are exact: two runs give the same file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+import midge
+from bench import peers
+from bench.markdown import RESULTS, table, write_results
+from bench.mlperf_tiny import CORES, NETWORKS, REPOSITORY, Network
+from bench.progress import Progress
+from bench.quoted import (
+    CMSIS_NN,
+    COUNTED,
+    COUNTS,
+    LATENCIES,
+    LIVE_SETS,
+    M4_INSTRUCTIONS,
+    M4_SIZES,
+    MLPERF,
+)
+from midge import MidgeError, ToolError, UserError
+from midge.files import write_files
+
+COMPILERS = ("zig", "gcc")
+BOARDS = ("stm32l4r5zi", "stm32f746")
+_SAMPLES = 5
+_CODE_LIMIT = 24 * 1024
+_SCRATCH_LIMIT = 2048
+_WEIGHTS_LIMIT = 1.10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network on one core by one compiler; one inference, the median of five real samples.
+
+    Attributes:
+        network: Short name.
+        core: Core or board.
+        cc: ``zig`` or ``gcc``.
+        compiler: Its version.
+        emulator: What ran it.
+        equal: Samples whose output equals the golden file's in every byte, of five.
+        instructions: Issued.
+        macs: Multiply-accumulates, padding counted.
+        cycles: With memory that answers at once; None without a cycle model.
+        cycles_modelled: With the board's flash; None on a core.
+        latency_ms: (zero wait, modelled); None on a core.
+        energy_uj: (zero wait, modelled); None on a core.
+        arena: RAM bytes of tensors and scratch, input and output included.
+        stack_peak: RAM bytes of stack, by painting.
+        stack_bound: RAM bytes of stack at most, from the machine code.
+        static: RAM bytes of variables.
+        code: Flash bytes of instructions, library routines included.
+        weights: Flash bytes of everything constant.
+        constants: Bytes of the network's constants as it was given.
+    """
+
+    network: str
+    core: str
+    cc: str
+    compiler: str
+    emulator: str
+    equal: int
+    instructions: int
+    macs: int
+    cycles: int | None
+    cycles_modelled: int | None
+    latency_ms: tuple[float, float | None] | None
+    energy_uj: tuple[float, float | None] | None
+    arena: int
+    stack_peak: int
+    stack_bound: int | None
+    static: int
+    code: int
+    weights: int
+    constants: int
+
+    @property
+    def per_mac(self) -> float:
+        """Instructions per multiply-accumulate."""
+        return self.instructions / self.macs
+
+    @property
+    def inflation(self) -> float:
+        """Flash of constants over the constants as they were given."""
+        return self.weights / self.constants
+
+    @property
+    def ram(self) -> int:
+        """RAM bytes altogether."""
+        return self.arena + self.static + self.stack_peak
+
+    @property
+    def flash(self) -> int:
+        """Flash bytes altogether."""
+        return self.code + self.weights
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the Cortex-M4 must stay within.
+
+    Attributes:
+        network: Short name.
+        cc: ``zig`` or ``gcc``.
+        what: The figure.
+        found: Its value.
+        most: What it may be.
+    """
+
+    network: str
+    cc: str
+    what: str
+    found: int
+    most: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether it does."""
+        return self.found <= self.most
+
+
+def measure(network: Network, core: str, cc: str) -> Row:
+    """Compile, run golden samples, and count.
+
+    Raises:
+        ToolError: a compiler or emulator is missing.
+    """
+    graph = network.load()
+    golden = network.golden()
+    artifact = midge.compile(graph, target=core, cc=cc)
+    result = artifact.run(golden.inputs[:_SAMPLES])
+    outputs = np.asarray(result.outputs).reshape(_SAMPLES, -1)
+    expected = golden.outputs[:_SAMPLES].reshape(_SAMPLES, -1)
+    if result.instructions is None:
+        raise UserError(f"{core}: its emulator does not count instructions")
+    ram, flash = result.ram_bytes, result.flash_bytes
+    return Row(
+        network=network.name,
+        core=core,
+        cc=cc,
+        compiler=result.compiler,
+        emulator=result.emulator,
+        equal=int((outputs == expected).all(axis=1).sum()),
+        instructions=result.instructions,
+        macs=result.macs,
+        cycles=result.cycles,
+        cycles_modelled=result.cycles_modelled,
+        latency_ms=result.latency_ms,
+        energy_uj=result.energy_uj,
+        arena=ram.arena + ram.state,
+        stack_peak=ram.stack_peak,
+        stack_bound=ram.stack_bound,
+        static=ram.static,
+        code=flash.code,
+        weights=flash.weights,
+        constants=graph.constant_bytes(),
+    )
+
+
+def bounds_of(rows: Sequence[Row]) -> list[Bound]:
+    """The limits of the project's first milestone, on the Cortex-M4."""
+    bounds = []
+    for row in rows:
+        if row.core == "cortex-m4":
+            limits = (
+                ("instructions", row.instructions, M4_INSTRUCTIONS[row.network]),
+                ("arena", row.arena, LIVE_SETS[row.network] + _SCRATCH_LIMIT),
+                ("code", row.code, _CODE_LIMIT),
+                ("constants in flash", row.weights, int(_WEIGHTS_LIMIT * row.constants)),
+            )
+            bounds += [Bound(row.network, row.cc, *limit) for limit in limits]
+    return bounds
+
+
+def cost_table(rows: Sequence[Row], network: str) -> str:
+    """One network on every core, others' counts among them."""
+    header = (
+        "core",
+        "software",
+        "compiler",
+        "figures",
+        "instructions",
+        "per MAC",
+        "cycles, zero wait",
+        "arena",
+        "stack peak",
+        "code",
+        "constants in flash",
+        "of the constants",
+    )
+    body: list[tuple[object, ...]] = []
+    for core in CORES:
+        for row in rows:
+            if (row.core, row.network) == (core, network):
+                figures = "measured here" if row.equal == _SAMPLES else "WRONG OUTPUTS"
+                body.append(
+                    (
+                        core,
+                        f"Midge {midge.__version__}",
+                        f"{row.compiler}, -O2",
+                        figures,
+                        row.instructions,
+                        f"{row.per_mac:.2f}",
+                        row.cycles,
+                        row.arena,
+                        row.stack_peak,
+                        row.code,
+                        row.weights,
+                        f"{row.inflation:.3f}",
+                    )
+                )
+        for peer in COUNTS:
+            count = peer.of(network)
+            if peer.core == core and count is not None:
+                remark = f" ({peer.remark})" if peer.remark else ""
+                sizes: tuple[object, ...] = (None,) * 5
+                if (core, peer.software) == ("cortex-m4", CMSIS_NN):
+                    size = M4_SIZES[network]
+                    constants = next(r.constants for r in rows if r.network == network)
+                    ratio = f"{size.model / constants:.3f}"
+                    sizes = (size.arena, size.stack, size.code, size.model, ratio)
+                per_mac = f"{count / next(r.macs for r in rows if r.network == network):.2f}"
+                body.append(
+                    (
+                        core,
+                        peer.software + remark,
+                        peer.compiler,
+                        "quoted",
+                        count,
+                        per_mac,
+                        None,
+                        *sizes,
+                    )
+                )
+    return table(header, body, left=4)
+
+
+def bound_table(bounds: Sequence[Bound]) -> str:
+    """The limits with what was found."""
+    body = [
+        (b.network, b.cc, b.what, b.found, b.most, "holds" if b.holds else "FAILS") for b in bounds
+    ]
+    return table(("network", "compiler", "figure", "found", "at most", ""), body, left=3)
+
+
+def board_table(rows: Sequence[Row]) -> str:
+    """Modelled latency beside published ones."""
+    header = ("board", "software", "figures", *NETWORKS)
+    body: list[tuple[object, ...]] = []
+    for board in BOARDS:
+        own = {(row.network, row.cc): row for row in rows if row.core == board}
+        for cc in COMPILERS:
+            found = [own.get((name, cc)) for name in NETWORKS]
+            if any(found):
+                title = f"Midge {midge.__version__}, {cc} -O2"
+                body.append((board, title, "modelled", *(_latency(row) for row in found)))
+        body += [
+            (board, quoted.software, "quoted", *(f"{ms:g}" for ms in quoted.milliseconds))
+            for quoted in LATENCIES
+            if quoted.board == board
+        ]
+    return table(header, body, left=3)
+
+
+def readme_table(rows: Sequence[Row]) -> str:
+    """The Cortex-M4 against TFLite Micro + CMSIS-NN, in brief."""
+    header = (
+        "network",
+        "instructions: Midge (zig)",
+        "Midge (GCC 12)",
+        "TFLite Micro + CMSIS-NN (GCC 12)",
+        "RAM: Midge",
+        "TFLite Micro",
+        "flash: Midge",
+        "TFLite Micro",
+    )
+    body: list[tuple[object, ...]] = []
+    for network in NETWORKS.values():
+        own = {r.cc: r for r in rows if (r.network, r.core) == (network.name, "cortex-m4")}
+        if "zig" not in own:
+            continue
+        gcc, size, quoted = own.get("gcc"), M4_SIZES[network.name], M4_INSTRUCTIONS[network.name]
+        body.append(
+            (
+                f"{network.name}, {network.title}",
+                own["zig"].instructions,
+                gcc.instructions if gcc else None,
+                quoted,
+                own["zig"].ram,
+                size.ram,
+                own["zig"].flash,
+                size.flash,
+            )
+        )
+    return table(header, body) + (
+        "\nBytes; RAM is arena and stack, inputs and outputs included; flash is code and constants. "
+        "Midge's are those of the zig build.\n"
+    )
+
+
+def put_between(path: Path, name: str, text: str) -> None:
+    """Rewrite what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->``, if anything.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if not path.is_file():
+        return
+    before = path.read_text("utf-8")
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    after = pattern.sub(lambda _: f"{begin}\n{text.strip()}\n{end}", before)
+    if after != before:
+        write_files(str(path.parent), {path.name: after})
+
+
+def summary(rows: Sequence[Row], bounds: Sequence[Bound], skipped: Sequence[str]) -> str:
+    """``table.md``."""
+    failing = [b for b in bounds if not b.holds]
+    verdict = (
+        f"{len(failing)} of {len(bounds)} limits do not hold."
+        if failing
+        else f"All {len(bounds)} limits hold."
+    )
+    parts = ["# Figures\n", f"Written by `python -m bench.table`. {legend()}"]
+    for network in NETWORKS.values():
+        live = next((r for r in rows if r.network == network.name), None)
+        if live is None:
+            continue
+        parts += [
+            f"## {network.name}, {network.title}\n",
+            f"{live.macs:,} MACs; {live.constants:,} bytes of constants; largest live set in file "
+            f"order {LIVE_SETS[network.name]:,} bytes.\n",
+            cost_table(rows, network.name),
+        ]
+    parts += [f"## Limits on the Cortex-M4\n\n{verdict}\n", bound_table(bounds)]
+    parts += [f"## On boards, milliseconds\n\n{board_legend()}", board_table(rows)]
+    parts += ["## Not run\n", *(f"- {reason}" for reason in skipped), ""] if skipped else []
+    return "\n".join(parts)
+
+
+def legend() -> str:
+    """What the columns of the cost tables mean."""
+    return (
+        "`measured here`: compiled and run by this script, outputs of five golden samples equal in "
+        "every byte, instructions of the median one. `quoted`: "
+        + COUNTED
+        + ", unless a row says otherwise. "
+        "Sizes in bytes.\n"
+    )
+
+
+def board_legend() -> str:
+    """What stands in the table of boards."""
+    return (
+        "`modelled` is an estimate: cycles by the core's timing model with the board's flash, zero "
+        f"wait states in brackets; docs/cycle-models.md has its errors. `quoted`: {MLPERF}.\n"
+    )
+
+
+def _latency(row: Row | None) -> str | None:
+    if row is None or row.latency_ms is None:
+        return None
+    zero_wait, modelled = row.latency_ms
+    return f"{zero_wait:.3g}" if modelled is None else f"{modelled:.3g} ({zero_wait:.3g})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write; 1 when a limit does not hold or an output is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m bench.table", description=__doc__)
+    parser.add_argument("--no-peers", action="store_true", help="Midge alone")
+    parser.add_argument("--output", metavar="FOLDER", help="write there, and leave the pages alone")
+    options = parser.parse_args(arguments)
+    folder = options.output or RESULTS
+    rows: list[Row] = []
+    skipped: list[str] = []
+    try:
+        plan = [
+            (network, core, cc)
+            for network in NETWORKS.values()
+            for core in (*CORES, *BOARDS)
+            for cc in COMPILERS
+        ]
+        progress = Progress("table", len(plan))
+        for network, core, cc in plan:
+            try:
+                rows.append(measure(network, core, cc))
+            except ToolError as error:
+                skipped.append(f"{network.name}, {core}, {cc}: {error}")
+            progress.advance(1, f"{network.name}/{core}/{cc}")
+        progress.close()
+        bounds = bounds_of(rows)
+        content = {
+            "midge": midge.__version__,
+            "measured": [asdict(row) for row in rows],
+            "quoted": {
+                "instructions": [asdict(row) for row in COUNTS],
+                "sizes": {name: asdict(size) for name, size in M4_SIZES.items()},
+                "latencies": [asdict(row) for row in LATENCIES],
+            },
+            "bounds": [asdict(bound) | {"holds": bound.holds} for bound in bounds],
+            "skipped": skipped,
+        }
+        write_results(folder, "table", summary(rows, bounds, skipped), content)
+        if options.output is None:
+            write_pages(rows, bounds)
+    except MidgeError as error:
+        print(f"bench.table: {error}", file=sys.stderr)
+        return error.exit_code
+    wrong = [row for row in rows if row.equal != _SAMPLES]
+    failing = [bound for bound in bounds if not bound.holds]
+    for bound in failing:
+        print(f"limit: {bound.network}, {bound.cc}: {bound.what} {bound.found:,} > {bound.most:,}")
+    for row in wrong:
+        print(f"wrong outputs: {row.network}, {row.core}, {row.cc}")
+    print(f"wrote {folder}/table.md")
+    status = 0 if options.no_peers else peers.main(["--output", folder])
+    return 1 if wrong or failing else status
+
+
+def write_pages(rows: Sequence[Row], bounds: Sequence[Bound]) -> None:
+    """Bring README.md and docs/benchmarks.md up to date."""
+    put_between(REPOSITORY / "README.md", "bench", readme_table(rows))
+    page = REPOSITORY / "docs" / "benchmarks.md"
+    costs = [f"### {n.name}, {n.title}\n\n{cost_table(rows, n.name)}" for n in NETWORKS.values()]
+    put_between(page, "bench:cost", "\n".join(costs))
+    put_between(page, "bench:limits", bound_table(bounds))
+    put_between(page, "bench:boards", board_table(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

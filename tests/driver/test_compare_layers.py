@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.faults import with_flipped_bits
+from support.networks import (
+    Array,
+    dense,
+    imported,
+    mobile_chain,
+    padded,
+    residual_branches,
+    two_by_two,
+)
+
+import midge
+from midge.driver import Artifact, Comparison, Difference, compare_layers
+from midge.driver.samples import random_sample
+from midge.errors import UserError
+from midge.graph import interpret
+
+
+def with_flipped_weight(artifact: Artifact, tensor: str, at: int, bits: int) -> Artifact:
+    """The artifact with another weight in its graph, and so in the interpreter."""
+    weights = artifact.graph.tensors[tensor]
+    values = np.array(weights.data)
+    values.reshape(-1).view(np.uint8)[at] ^= bits
+    tensors = {**artifact.graph.tensors, tensor: replace(weights, data=values)}
+    return replace(artifact, graph=replace(artifact.graph, tensors=tensors))
+
+
+@pytest.mark.parametrize("made", [mobile_chain, residual_branches, two_by_two, padded])
+@pytest.mark.parametrize("core", ["cortex-m33", "rv32imac"])
+def test_every_layer_of_sound_networks_is_equal(made, core: str) -> None:  # type: ignore[no-untyped-def]
+    artifact = midge.compile(imported(made()), target=core)
+    arrays = [random_sample(artifact.graph, seed) for seed in range(2)]
+    batch = {n: np.concatenate([a[n] for a in arrays]) for n in artifact.graph.inputs}
+    layers = sum(symbol is not None for symbol in artifact.emitted.layer_symbols)
+    assert compare_layers(artifact, batch) == Comparison(layers, 2, None)
+
+
+def test_difference_names_layer_element_and_both_values() -> None:
+    artifact = midge.compile(imported(mobile_chain()), target="cortex-m0plus")
+    third = artifact.graph.ops[2]
+    assert third.kind == "conv_2d"
+    (tensor,) = third.outputs
+    # The portable kernel reads the weights as they stand in the graph.
+    faulty = with_flipped_bits(artifact, "net_02_conv_2d_weights", 5, 0x40)
+    sample = random_sample(artifact.graph)
+    sound = interpret(artifact.graph, sample)[tensor]
+    # The bias that goes with the old weight stays: -x_zero * sum(weights) is folded in.
+    x = artifact.graph.tensors[third.inputs[0]]
+    spoilt = with_flipped_weight(artifact, third.inputs[1], 5, 0x40).graph
+    weight_step = int(np.asarray(spoilt.tensors[third.inputs[1]].data).reshape(-1)[5]) - int(
+        np.asarray(artifact.graph.tensors[third.inputs[1]].data).reshape(-1)[5]
+    )
+    bias = spoilt.tensors[third.inputs[2]]
+    folded = np.array(bias.data)
+    folded[5 // x.shape[3]] += x.zero_point * weight_step
+    spoilt = replace(
+        spoilt, tensors={**spoilt.tensors, bias.name: replace(bias, data=folded)}
+    )
+    device = interpret(spoilt, sample)[tensor]
+    unequal = np.argwhere(device != sound)
+    assert len(unequal), "the fault must show"
+    first = tuple(int(i) for i in unequal[0])
+    found = compare_layers(faulty, sample)
+    assert found.difference == Difference(
+        sample=0,
+        layer=third.name,
+        tensor=tensor,
+        index=first,
+        device=int(device[first]),
+        interpreter=int(sound[first]),
+        count=len(unequal),
+        size=sound.size,
+    )
+    assert str(found) == (
+        f"differs: sample 0, layer {third.name}, tensor {tensor!r}, element {list(first)}: device "
+        f"{device[first]}, interpreter {sound[first]}; {len(unequal)} of {sound.size} elements of "
+        "this tensor differ"
+    )
+
+
+def test_difference_is_found_in_the_sample_that_shows_it() -> None:
+    artifact = midge.compile(imported(dense()), target="rv32imc")
+    faulty = with_flipped_bits(artifact, "net_00_fully_connected_weights", 3, 0x40)
+    batch: Array = np.full((3, 8), 100, np.int8)
+    # Stored zeros hide a weight, whatever it is.
+    batch[:2, 3] = 0
+    assert compare_layers(artifact, batch).difference is None
+    difference = compare_layers(faulty, batch).difference
+    assert difference is not None
+    assert (difference.sample, difference.index[-1]) == (2, 0)
+    assert compare_layers(faulty, batch[:2]).difference is None
+
+
+def test_core_that_only_qemu_has_is_refused() -> None:
+    artifact = midge.compile(imported(dense()), target="cortex-m55")
+    with pytest.raises(UserError, match="layers are compared under Unicorn"):
+        compare_layers(artifact)
