@@ -1,9 +1,11 @@
-"""Markdown tables, and the folder that results are written to."""
+"""Markdown tables, and the files that results are written to."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.mlperf_tiny import REPOSITORY
@@ -33,6 +35,22 @@ def write_results(folder: str, name: str, text: str, content: Mapping[str, Any])
     """
     listed = json.dumps(content, indent=1) + "\n"
     write_files(folder, {f"{name}.md": text, f"{name}.json": listed})
+
+
+def put_between(path: Path, name: str, text: str) -> None:
+    """Rewrite what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->``, if anything.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if not path.is_file():
+        return
+    before = path.read_text("utf-8")
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    after = pattern.sub(lambda _: f"{begin}\n{text.strip()}\n{end}", before)
+    if after != before:
+        write_files(str(path.parent), {path.name: after})
 
 
 def _cell(value: object) -> str:

@@ -4,8 +4,8 @@
 `peer_networks.write_network`, ``float32`` (the weights dequantised), a file that is not read, and
 the folder for the C and ``peer.json``.
 
-Of its forms only "loadable" is left: "inline" raises ValueError on any activation in 0.23.0, and the
-fixed-point form has no multiplication (eml_net_fixedpoint.h says "FIXME: implement").
+Of its forms only "loadable" is left: "inline" raises ValueError on any activation in 0.23.0, and
+the fixed-point form has no multiplication (eml_net_fixedpoint.h says "FIXME: implement").
 """
 
 from __future__ import annotations

@@ -30,7 +30,12 @@ from midge.toolchain import cache_directory
 # The tests' oracle is the one place that runs TFLite Micro.
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from support.oracle import ModelKilledInterpreterError, ModelRefusedError, tflm_outputs_of_samples
+from support.oracle import (
+    ModelKilledInterpreterError,
+    ModelRefusedError,
+    tflm_outputs_of_samples,
+    tflm_tensors,
+)
 
 VERSION = "2.14.0"
 REQUIREMENTS = (f"tflite-runtime=={VERSION}", "numpy<2")
@@ -105,6 +110,16 @@ def tflm_answer(model: bytes, samples: Sequence[Sample]) -> Answer:
     return Answer(OUTPUTS, tuple(tuple(sample) for sample in outputs))
 
 
+def tflm_computed(model: bytes, sample: Sample) -> dict[int, Array]:
+    """Every tensor that an operator computes in TFLite Micro, by its index.
+
+    Raises:
+        ModelRefusedError: TFLite Micro does not take the model.
+    """
+    computed: dict[int, Array] = tflm_tensors(model, sample)
+    return computed
+
+
 def midge_answer(model: bytes, samples: Sequence[Sample]) -> Answer:
     """Ask Midge's importer and interpreter."""
     try:
@@ -135,7 +150,7 @@ class SecondOracle:
         """
         python = environment()
         script = Path(__file__).with_name("second_oracle_worker.py")
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )
@@ -236,8 +251,19 @@ def environment() -> Path:
     base = _suitable_python()
     print(f"installing {' and '.join(REQUIREMENTS)} into {folder}", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for command in ([base, "-m", "venv", folder], [*pip, *REQUIREMENTS]):
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    commands: tuple[list[str | Path], ...] = (
+        [base, "-m", "venv", folder],
+        [*pip, *REQUIREMENTS],
+    )
+    for command in commands:
         done = processes.run(command, timeout_s=1800)
         if done.returncode:
             reason = (done.stderr_text or done.stdout_text).strip().splitlines()

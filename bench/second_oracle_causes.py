@@ -76,6 +76,18 @@ class Layer:
         """What tflite-runtime may stumble over here, one of `CAUSES`."""
         return suspect(self.model, self.operator)
 
+    @property
+    def undefined(self) -> bool:
+        """Whether tflite-runtime's answer depends on memory that is not the layer's.
+
+        It may be right, wrong, or the end of the process.
+        """
+        return self.suspect == DENSE_RANK and self._output_rank == 1
+
+    @property
+    def _output_rank(self) -> int:
+        return len(self.model.tensor(self.operator.outputs[0]).shape)
+
 
 @dataclass(frozen=True)
 class Recomputed:
@@ -162,10 +174,9 @@ def recompute(layer: Layer, second: SecondOracle) -> Recomputed:
     """Hold tflite-runtime's bytes against what `Layer.suspect` says it computes.
 
     Only for the causes that compute something else; a rank-1 output has no second dimension, so
-    nothing can be said about its bytes.
+    nothing can be said about its bytes (`Layer.undefined`).
     """
-    rank = len(layer.model.tensor(layer.operator.outputs[0]).shape)
-    if layer.suspect not in (DENSE_RANK, DENSE_PRODUCT) or rank == 1:
+    if layer.suspect not in (DENSE_RANK, DENSE_PRODUCT) or layer.undefined:
         return Recomputed()
     model = write_tflite(layer.model)
     graph = import_tflite(model, "layer.tflite")
@@ -213,7 +224,7 @@ def _as_tflite_runtime(graph: Graph, x: Array) -> tuple[Array, _Stated]:
         sums = sums + np.asarray(bias.data).astype(np.int64)
     scales = weights.quantization.scale
     if scales.size == 1:
-        product = np.float64(np.float32(source.scale) * np.float32(scales[0]))
+        product = (np.float32(source.scale) * scales.astype(np.float32)).astype(np.float64)
         row_count, unit_count = len(rows), units
     else:
         product = np.float64(source.scale) * scales.astype(np.float64)
@@ -255,10 +266,10 @@ def _with_rows_and_units(op: Operator, tensors: dict[str, Tensor]) -> list[Opera
     assert w.quantization is not None
     units = w.shape[0]
     if len(w.quantization.scales) == 1:
-        repeated = Quantization(w.quantization.scales * units, w.quantization.zero_points * units)
-        w = replace(w, name=f"{y.name}/weights_a_scale_a_unit", quantization=repeated)
-        tensors[w.name] = w
-        op = replace(op, inputs=(op.inputs[0], w.name, *op.inputs[2:]))
+        # The bias too: tflite-runtime holds one scale of it against weight scales that it takes
+        # for 0 as soon as there are several.
+        operands = [_with_repeated_scale(n, units, y.name, tensors) for n in op.inputs[1:]]
+        op = replace(op, inputs=(op.inputs[0], *operands))
     if len(y.shape) == 2:
         return [op]
     assert isinstance(op.options, FullyConnectedOptions)
@@ -266,6 +277,21 @@ def _with_rows_and_units(op: Operator, tensors: dict[str, Tensor]) -> list[Opera
     tensors[flat.name] = flat
     dense = replace(op, outputs=(flat.name,), options=replace(op.options, keep_num_dims=False))
     return [dense, Operator("RESHAPE", (flat.name,), (y.name,), ReshapeOptions(y.shape))]
+
+
+def _with_repeated_scale(
+    name: str | None, count: int, owner: str, tensors: dict[str, Tensor]
+) -> str | None:
+    """A copy of a constant whose one scale stands there `count` times; its name."""
+    if name is None:
+        return None
+    quantization = tensors[name].quantization
+    if quantization is None or len(quantization.scales) != 1:
+        return name
+    repeated = Quantization(quantization.scales * count, quantization.zero_points * count)
+    copy = replace(tensors[name], name=f"{owner}/repeated/{name}", quantization=repeated)
+    tensors[copy.name] = copy
+    return copy.name
 
 
 def _quantization(model: ModelDescription, name: str | None) -> Quantization:

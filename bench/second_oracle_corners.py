@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.second_oracle_answers import Sample
-from midge.synthetic import ModelDescription, SyntheticNetwork
+from midge.synthetic import OPERATORS, ModelDescription, SyntheticNetwork
 from midge.synthetic.model_description import (
     AddOptions,
     Conv2DOptions,
@@ -29,6 +29,8 @@ SAMPLE_SEEDS = range(5)
 
 Shape = tuple[int, ...]
 
+_FINE = Quantization((1e-4,), (0,))
+
 
 @dataclass(frozen=True)
 class Corner:
@@ -37,14 +39,42 @@ class Corner:
     Attributes:
         network: Named after its operator and what is odd about it.
         samples: Its inputs.
+        undefined: TFLite Micro uses memory that it never wrote, or writes where it must not: what
+            it gives is chance.
+        usual: A model of the same meaning that TFLite Micro takes, for those that it does not,
+            with inputs of the same bytes.
     """
 
     network: SyntheticNetwork
     samples: tuple[Sample, ...]
+    undefined: bool
+    usual: SyntheticNetwork | None
+
+    @property
+    def usual_samples(self) -> list[Sample]:
+        """The samples in the shapes of `usual`."""
+        if self.usual is None:
+            return []
+        shapes = [self.usual.model.tensor(name).shape for name in self.usual.model.inputs]
+        return [
+            [x.reshape(shape) for x, shape in zip(sample, shapes, strict=True)]
+            for sample in self.samples
+        ]
+
+
+_UNDEFINED = frozenset(
+    {
+        "DEPTHWISE_CONV_2D/depth_multiplier_0",
+        "AVERAGE_POOL_2D/RELU6_beyond_int32",
+        "MAX_POOL_2D/RELU6_beyond_int32",
+        "PAD/negative",
+    }
+)
 
 
 def corners() -> list[Corner]:
-    """All of them."""
+    """All of them, by operator; last those that may harm what is run after them."""
+    usual = _usual()
     found = []
     for name, model in _models():
         network = SyntheticNetwork(name, model)
@@ -55,8 +85,23 @@ def corners() -> list[Corner]:
             row = np.full(model.tensor(model.inputs[0]).shape, -128, np.int8)
             row[..., 7] = 127
             samples = [[row]]
-        found.append(Corner(network, tuple(samples)))
-    return found
+        twin = SyntheticNetwork(f"usual form of {name}", usual[name]) if name in usual else None
+        found.append(Corner(network, tuple(samples), name in _UNDEFINED, twin))
+    order = [*OPERATORS]
+    return sorted(found, key=lambda c: (c.undefined, order.index(c.network.name.partition("/")[0])))
+
+
+def _usual() -> dict[str, ModelDescription]:
+    depthwise, dense = _depthwise_conv_2d(), _fully_connected()
+    return {
+        "DEPTHWISE_CONV_2D/bias_index_-1": _depthwise_conv_2d(bias="none"),
+        "DEPTHWISE_CONV_2D/depth_multiplier_0": depthwise,
+        "FULLY_CONNECTED/one_scale_bias_scale_1": dense,
+        "FULLY_CONNECTED/one_scale_bias_not_quantised_fine_output": _tensor(
+            dense, dense.outputs[0], quantization=_FINE
+        ),
+        "PAD/rank_6": _pad((2,) * 5, ((1, 0),) * 5),
+    }
 
 
 def _models() -> Iterator[tuple[str, ModelDescription]]:
@@ -74,7 +119,7 @@ def _weighted() -> Iterator[tuple[str, ModelDescription]]:
         "DEPTHWISE_CONV_2D": _depthwise_conv_2d(),
         "FULLY_CONNECTED": _fully_connected(scales=5),
     }
-    yield "DEPTHWISE_CONV_2D/bias_index_-1", _depthwise_conv_2d(absent_bias=True)
+    yield "DEPTHWISE_CONV_2D/bias_index_-1", _depthwise_conv_2d(bias="-1")
     for op, model in layers.items():
         weights = _operand(model, 1)
         quantization = model.tensor(weights).quantization
@@ -86,9 +131,19 @@ def _weighted() -> Iterator[tuple[str, ModelDescription]]:
         yield f"{op}/fused_SIGN_BIT", _options(model, activation="SIGN_BIT")
         far_off = Quantization((1.0,), (0,))
         yield f"{op}/bias_scale_1", _tensor(model, _operand(model, 2), quantization=far_off)
-        fine = _tensor(model, model.outputs[0], quantization=Quantization((1e-10,), (0,)))
-        yield f"{op}/RELU6_beyond_int32", _options(fine, activation="RELU6")
+        finest = _tensor(model, model.outputs[0], quantization=Quantization((1e-10,), (0,)))
+        yield f"{op}/RELU6_beyond_int32", _options(finest, activation="RELU6")
         yield f"{op}/operator_version_99", _operator(model, version=99)
+    dense = layers["FULLY_CONNECTED"]
+    fitting = Quantization((0.05 * 0.01,), (0,))
+    yield (
+        "FULLY_CONNECTED/bias_with_the_first_scale_fine_output",
+        _tensor(
+            _tensor(dense, _operand(dense, 2), quantization=fitting),
+            dense.outputs[0],
+            quantization=_FINE,
+        ),
+    )
     dense = _fully_connected(scales=1)
     weights = _operand(dense, 1)
     yield (
@@ -100,10 +155,9 @@ def _weighted() -> Iterator[tuple[str, ModelDescription]]:
     yield "FULLY_CONNECTED/one_scale_bias_scale_1", _tensor(dense, bias, quantization=far_off)
     unquantised = _tensor(dense, bias, quantization=None)
     yield "FULLY_CONNECTED/one_scale_bias_not_quantised", unquantised
-    fine = Quantization((1e-4,), (0,))
     yield (
         "FULLY_CONNECTED/one_scale_bias_not_quantised_fine_output",
-        _tensor(unquantised, dense.outputs[0], quantization=fine),
+        _tensor(unquantised, dense.outputs[0], quantization=_FINE),
     )
     conv = layers["CONV_2D"]
     two = Quantization((0.01, 0.02), (0, 0))
@@ -117,25 +171,26 @@ def _weighted() -> Iterator[tuple[str, ModelDescription]]:
 def _weighted_numbers() -> Iterator[tuple[str, ModelDescription]]:
     """Sums and factors at the ends of int32."""
     ends = np.array([2**31 - 1, -(2**31)], np.int32)
-    scale = Quantization((0.05 * 0.01 * 2.0**24,), (0,))
-    for op in ("CONV_2D", "FULLY_CONNECTED"):
-        model = _conv_2d() if op == "CONV_2D" else _fully_connected()
-        units, bias = model.tensor(_operand(model, 1)).shape[0], _operand(model, 2)
-        model = _tensor(model, model.outputs[0], quantization=scale)
-        yield (
-            f"{op}/sums_beyond_int32",
-            _tensor(model, bias, values=np.resize(ends, units)),
-        )
+    coarse = Quantization((0.05 * 0.01 * 2.0**24,), (0,))
+    for op, made in (("CONV_2D", _conv_2d), ("FULLY_CONNECTED", _fully_connected)):
+        model = made()
+        shape = model.tensor(_operand(model, 1)).shape
+        model = _tensor(model, _operand(model, 2), values=np.resize(ends, shape[0]))
+        model = _tensor(model, model.outputs[0], quantization=coarse)
+        yield f"{op}/sums_beyond_int32", model
+        # Sums of a few steps: their left shift is what int32 may not hold.
+        unit = np.zeros(shape, np.int8)
+        unit[..., 0] = 1
         for exponent in (29, 30, 31):
-            # Sums of one or two steps: their left shift is what int32 may not hold.
-            model = _conv_2d() if op == "CONV_2D" else _fully_connected()
-            shape = model.tensor(_operand(model, 1)).shape
-            unit = np.zeros(shape, np.int8)
-            unit[..., 0] = 1
-            factor = Quantization((0.05 * 0.01 / (1.01 * 2.0**exponent),), (0,))
+            # Scales that are powers of two: a bias of zeros then has a scale of its own to match.
+            factor = Quantization((2.0 ** (-10 - exponent),), (0,))
+            model = _tensor(made(), "input_0", quantization=Quantization((2.0**-4,), (0,)))
+            weights, bias = _operand(model, 1), _operand(model, 2)
+            step = Quantization((2.0**-6,), (0,))
+            model = _tensor(model, weights, values=unit, quantization=step)
             zeros = np.zeros(shape[0], np.int32)
-            model = _tensor(model, _operand(model, 1), values=unit)
-            model = _tensor(model, _operand(model, 2), values=zeros)
+            sums = Quantization((2.0**-10,), (0,))
+            model = _tensor(model, bias, values=zeros, quantization=sums)
             yield (
                 f"{op}/factor_2^{exponent}",
                 _tensor(model, model.outputs[0], quantization=factor),
@@ -193,7 +248,7 @@ def _moves() -> Iterator[tuple[str, ModelDescription]]:
     cropping = np.array([(0, 0), (-1, 1), (1, 1), (0, 0)], np.int32)
     cropped = _tensor(model, _operand(model, 1), values=cropping)
     yield "PAD/negative", _tensor(cropped, y, shape=(1, 3, 6, 2))
-    yield "PAD/rank_6", _pad((2,) * 6, ((1, 0),) * 6)
+    yield "PAD/rank_6", _pad((1, *(2,) * 5), ((0, 0), *((1, 0),) * 5))
     builder = NetworkBuilder(seed=1)
     x = builder.input((2, 6), Quantization((0.06,), (-11,)))
     model = builder.build([builder.reshape(x, (3, 4), (3, 4))])
@@ -208,12 +263,12 @@ def _conv_2d(scales: int = 1) -> ModelDescription:
     return builder.build([builder.conv_2d(x, weights, Conv2DOptions())])
 
 
-def _depthwise_conv_2d(absent_bias: bool = False) -> ModelDescription:
+def _depthwise_conv_2d(bias: str = "random") -> ModelDescription:
     builder = NetworkBuilder(seed=1)
     x = builder.input((1, 4, 5, 3), Quantization((0.05,), (-3,)))
     weights = _weights(builder, (1, 3, 3, 3), 3, 3)
-    if absent_bias:
-        weights = replace(weights, bias=None, absent_as_input=True)
+    if bias != "random":
+        weights = replace(weights, bias=None, absent_as_input=bias == "-1")
     return builder.build([builder.depthwise_conv_2d(x, weights, DepthwiseConv2DOptions())])
 
 
@@ -232,7 +287,9 @@ def _weights(builder: NetworkBuilder, shape: Shape, channels: int, scales: int) 
 
 def _softmax(shape: Shape, scale: float = 0.08, beta: float = 1.0) -> ModelDescription:
     builder = NetworkBuilder(seed=1)
-    return builder.build([builder.softmax(builder.input(shape, Quantization((scale,), (4,))), beta)])
+    return builder.build(
+        [builder.softmax(builder.input(shape, Quantization((scale,), (4,))), beta)]
+    )
 
 
 def _add(a: Shape, b: Shape, scales: tuple[float, float, float]) -> ModelDescription:

@@ -1,14 +1,14 @@
 """Made networks through tflite-runtime: as a whole, and each layer on TFLite Micro's values.
 
 A layer that is fed with what TFLite Micro computed shows its own difference and nobody else's. A
-layer that differs has to be explained by one of `second_oracle_causes.CAUSES`; and the network, with
-every suspect operator written in the other form, has to equal TFLite Micro as a whole.
+layer that differs has to be explained by one of `second_oracle_causes.CAUSES`; and the network,
+with every suspect operator written in the other form, has to equal TFLite Micro as a whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.progress import Progress
@@ -19,17 +19,17 @@ from bench.second_oracle_answers import (
     SecondOracle,
     midge_answer,
     tflm_answer,
+    tflm_computed,
 )
 from bench.second_oracle_causes import Layer, Recomputed, cut, proven, rewritten
 from midge.errors import InternalError
 from midge.synthetic import SyntheticNetwork, write_tflite
-from support.oracle import tflm_tensors
 
 SAMPLE_SEEDS = range(5)
 """One sample of each kind that `SyntheticNetwork.sample_inputs` makes."""
 
-EQUAL, DIFFERS = "equal", "differs"
-"""What two answers are to each other, where both have outputs."""
+EQUAL, DIFFERS, UNDEFINED = "equal", "differs", "undefined"
+"""What outputs are beside TFLite Micro's: the same, others, or a matter of chance."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class OperatorTally:
     Attributes:
         layers: Run.
         elements: Of their outputs, that TFLite Micro computed.
-        outcomes: How many layers are `EQUAL`, `DIFFERS`, `REFUSES` or `DIES` in tflite-runtime.
+        outcomes: How many layers are `EQUAL`, `DIFFERS`, `UNDEFINED`, `REFUSES` or `DIES`.
         equal_rewritten: How many of those that are not equal are, in their other form.
     """
 
@@ -57,8 +57,7 @@ class Finding:
         cause: One of `CAUSES`, or None where none is proven.
         network: The network that has it.
         operator: Its name in the schema.
-        outcome: `DIFFERS`, `REFUSES` or `DIES`.
-        rank: Dimensions of its output.
+        outcome: `DIFFERS`, `UNDEFINED`, `REFUSES` or `DIES`.
         found: The comparison as written.
         rewritten: The comparison in the other form.
         recomputed: Its bytes against the cause's formula.
@@ -70,7 +69,6 @@ class Finding:
     network: str
     operator: str
     outcome: str
-    rank: int
     found: Comparison
     rewritten: Comparison
     recomputed: Recomputed
@@ -106,13 +104,10 @@ class Tally:
     findings: list[Finding] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
-
-def outcome(found: Answer, compared: Comparison) -> str:
-    """In one word what an answer is, compared with TFLite Micro's."""
+def _outcome(found: Answer, compared: Comparison, undefined: bool) -> str:
+    if undefined:
+        return UNDEFINED
     if found.kind != OUTPUTS:
         return found.kind
     return EQUAL if compared.equal else DIFFERS
@@ -159,18 +154,18 @@ def _examine(network: SyntheticNetwork, again: str, second: SecondOracle, tally:
     found = second.answer(network.model_bytes, samples)
     compared = Comparison.of(found, expected)
     tally.elements += _elements(expected)
-    _count(tally.outcomes, outcome(found, compared))
-    unproven = [
-        finding.operator
-        for finding in _layers(network, again, samples, second, tally)
-        if finding.cause is None
-    ]
-    if not compared.equal:
-        remaining = _rewritten(network, samples, expected, second)
+    findings = _layers(network, again, samples, second, tally)
+    undefined = any(finding.outcome == UNDEFINED for finding in findings)
+    _count(tally.outcomes, _outcome(found, compared, undefined))
+    unproven = [finding.operator for finding in findings if finding.cause is None]
+    if undefined or not compared.equal:
+        other = _rewritten(network, samples, expected, second)
+        remaining = Comparison.of(other, expected)
         tally.equal_rewritten += remaining.equal
         if not remaining.equal:
             unproven.append(
-                f"with the suspects rewritten {remaining.differing} of {remaining.elements} differ"
+                f"with the suspects rewritten tflite-runtime {other.kind} {other.said}, "
+                f"{remaining.differing} of {remaining.elements} elements differ"
             )
     if unproven:
         tally.unexplained.append(f"{network.name}: {'; '.join(unproven)}. {again}")
@@ -178,15 +173,15 @@ def _examine(network: SyntheticNetwork, again: str, second: SecondOracle, tally:
 
 def _rewritten(
     network: SyntheticNetwork, samples: list[Any], expected: Answer, second: SecondOracle
-) -> Comparison:
-    """The whole network in its other form, in tflite-runtime, against TFLite Micro."""
+) -> Answer:
+    """The whole network in its other form, in tflite-runtime."""
     model = write_tflite(rewritten(network.model))
     if not Comparison.of(tflm_answer(model, samples), expected).equal:
         raise InternalError(
             f"{network.name}: its other form is not the same to TFLite Micro; the rewriting in "
             "bench/second_oracle_causes.py is wrong"
         )
-    return Comparison.of(second.answer(model, samples), expected)
+    return second.answer(model, samples)
 
 
 def _layers(
@@ -200,7 +195,7 @@ def _layers(
     model = network.model
     values = []
     for sample in samples:
-        computed = tflm_tensors(network.model_bytes, sample)
+        computed = tflm_computed(network.model_bytes, sample)
         named = {
             model.tensors[index].name: array.reshape(model.tensors[index].shape)
             for index, array in computed.items()
@@ -214,12 +209,13 @@ def _layers(
         compared = Comparison.of(found, layer.expected)
         counted.layers += 1
         counted.elements += _elements(layer.expected)
-        _count(counted.outcomes, outcome(found, compared))
+        outcome = _outcome(found, compared, layer.undefined)
+        _count(counted.outcomes, outcome)
         if layer.suspect is not None:
             _count(tally.suspects, layer.suspect)
             _count(tally.suspect_elements, layer.suspect, _elements(layer.expected))
-        if not compared.equal:
-            finding = _finding(network, again, layer, found, second)
+        if outcome != EQUAL:
+            finding = _finding(network, again, layer, found, outcome=outcome, second=second)
             counted.equal_rewritten += finding.rewritten.equal
             findings.append(finding)
     tally.findings += findings
@@ -227,9 +223,14 @@ def _layers(
 
 
 def _finding(
-    network: SyntheticNetwork, again: str, layer: Layer, found: Answer, second: SecondOracle
+    network: SyntheticNetwork,
+    again: str,
+    layer: Layer,
+    found: Answer,
+    *,
+    outcome: str,
+    second: SecondOracle,
 ) -> Finding:
-    compared = Comparison.of(found, layer.expected)
     other, recomputed = Comparison(), Recomputed()
     if layer.suspect is not None:
         other, recomputed = proven(layer, second)
@@ -237,9 +238,8 @@ def _finding(
         cause=layer.suspect if other.equal and not recomputed.contradicting else None,
         network=network.name,
         operator=layer.operator.op,
-        outcome=outcome(found, compared),
-        rank=len(layer.model.tensor(layer.operator.outputs[0]).shape),
-        found=compared,
+        outcome=outcome,
+        found=Comparison.of(found, layer.expected),
         rewritten=other,
         recomputed=recomputed,
         said=found.said,

@@ -71,6 +71,7 @@ def _be_the_child(request: tuple[Any, ...], pipe: int, log: IO[bytes]) -> None:
     signal.alarm(TIMEOUT_S)
     code = 1
     try:
+        answer: tuple[str, Any]
         try:
             answer = ("outputs", _results(*request))
         except (RuntimeError, ValueError) as error:

@@ -37,6 +37,10 @@ SAMPLE_SEEDS = range(5)
 """One sample of each kind that `SyntheticNetwork.sample_inputs` makes."""
 
 
+# A single case must not replace the record of a sweep.
+_ELSEWHERE = "--again --output build/soak"
+
+
 @dataclass(frozen=True)
 class Case:
     """A network and where it runs.
@@ -102,7 +106,7 @@ def random_cases(start: int) -> Iterator[Case]:
             f"random_network({seed})",
             partial(random_network, seed),
             rotation[seed % len(rotation)],
-            f"python -m bench.soak --only random --start {seed} --networks 1 --output build/soak",
+            f"python -m bench.soak --only random --start {seed} --networks 1 {_ELSEWHERE}",
         )
 
 
@@ -115,7 +119,7 @@ def operator_cases(match: str) -> Iterator[Case]:
             machine = Machine(core, ("zig", "gcc")[turn % 2], emulators[turn // 2 % len(emulators)])
             name = f"{network.name} on {machine}"
             if match in name:
-                again = f"python -m bench.soak --only operators --match '{name}'"
+                again = f"python -m bench.soak --only operators --match '{name}' {_ELSEWHERE}"
                 yield Case(name, partial(_itself, network), machine, again)
 
 
@@ -211,14 +215,14 @@ def summary(tally: Tally, what: str) -> str:
     lines = [
         f"{agreed:,} of {ran:,} {what} agree in every byte: interpreter, TFLite Micro and emulated "
         f"C, {len(SAMPLE_SEEDS)} samples each. {duration(tally.seconds)} of the host; "
-        f"{tally.scope}.",
-        "",
+        f"{tally.scope}."
     ]
-    lines += [
+    remarks = [
         f"- {f['case']}, {f['machine']}: {f['what'].splitlines()[0]} `{f['again']}`"
         for f in tally.failures
     ]
-    lines += [f"- not run on {name}: {reason}" for name, reason in sorted(tally.skipped.items())]
+    remarks += [f"- not run on {name}: {reason}" for name, reason in sorted(tally.skipped.items())]
+    lines += ["", *remarks] if remarks else []
     order = [str(machine) for machine in machines()]
     counts = {name: tally.machines.get(name, 0) for name in order}
     columns = [f"{cc}, {e}" for cc in ("zig", "gcc") for e in ("unicorn", "qemu")]
@@ -226,4 +230,4 @@ def summary(tally: Tally, what: str) -> str:
         [core, *(counts.get(f"{core}/{column.replace(', ', '/')}") for column in columns)]
         for core in CORES
     ]
-    return "\n".join(lines) + "\n" + table(("networks on", *columns), body)
+    return "\n".join([*lines, "", table(("networks on", *columns), body)])

@@ -1,25 +1,24 @@
 """What Midge's code costs on every core, beside what is known of others.
 
 ``python -m bench.table`` compiles the four MLPerf Tiny networks for seven cores and two boards with
-both compilers, runs golden samples, and writes ``bench/results/table.md`` and ``.json``, the table in README.md and
-those in docs/benchmarks.md (between their markers). ``python -m bench.peers`` runs along with it
-unless ``--no-peers`` is given. Counts are exact: two runs give the same file.
+both compilers, runs golden samples, and writes ``bench/results/table.md`` and ``.json``, the table
+in README.md and those in docs/benchmarks.md (between their markers). ``python -m bench.peers`` runs
+along with it unless ``--no-peers`` is given. Counts are exact: two runs give the same file.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 import midge
 from bench import peers
-from bench.markdown import RESULTS, table, write_results
+from bench.behind import behind_quoted
+from bench.markdown import RESULTS, put_between, table, write_results
 from bench.mlperf_tiny import CORES, NETWORKS, REPOSITORY, Network
 from bench.progress import Progress
 from bench.quoted import (
@@ -33,7 +32,6 @@ from bench.quoted import (
     MLPERF,
 )
 from midge import MidgeError, ToolError, UserError
-from midge.files import write_files
 
 COMPILERS = ("zig", "gcc")
 BOARDS = ("stm32l4r5zi", "stm32f746")
@@ -308,25 +306,9 @@ def readme_table(rows: Sequence[Row]) -> str:
             )
         )
     return table(header, body) + (
-        "\nBytes; RAM is arena and stack, inputs and outputs included; flash is code and constants. "
-        "Midge's are those of the zig build.\n"
+        "\nBytes; RAM is arena and stack, inputs and outputs included; flash is code and "
+        "constants. Midge's are those of the zig build.\n"
     )
-
-
-def put_between(path: Path, name: str, text: str) -> None:
-    """Rewrite what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->``, if anything.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    if not path.is_file():
-        return
-    before = path.read_text("utf-8")
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    after = pattern.sub(lambda _: f"{begin}\n{text.strip()}\n{end}", before)
-    if after != before:
-        write_files(str(path.parent), {path.name: after})
 
 
 def summary(rows: Sequence[Row], bounds: Sequence[Bound], skipped: Sequence[str]) -> str:
@@ -350,6 +332,7 @@ def summary(rows: Sequence[Row], bounds: Sequence[Bound], skipped: Sequence[str]
         ]
     parts += [f"## Limits on the Cortex-M4\n\n{verdict}\n", bound_table(bounds)]
     parts += [f"## On boards, milliseconds\n\n{board_legend()}", board_table(rows)]
+    parts += ["## Where another needs less\n", *(behind_quoted(rows) or ["Nowhere."]), ""]
     parts += ["## Not run\n", *(f"- {reason}" for reason in skipped), ""] if skipped else []
     return "\n".join(parts)
 
@@ -441,6 +424,7 @@ def write_pages(rows: Sequence[Row], bounds: Sequence[Bound]) -> None:
     put_between(page, "bench:cost", "\n".join(costs))
     put_between(page, "bench:limits", bound_table(bounds))
     put_between(page, "bench:boards", board_table(rows))
+    put_between(page, "bench:behind", "\n".join(behind_quoted(rows)) or "Nowhere.")
 
 
 if __name__ == "__main__":

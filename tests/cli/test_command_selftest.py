@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from midge.processes import run
 from midge.toolchain import build_host_library, find_compiler
@@ -97,6 +99,57 @@ def test_compiles_for_boards_without_a_warning(
         )
         assert done.returncode == 0, done.stderr_text
         assert not done.stderr_text
+
+
+@pytest.mark.parametrize(
+    ("target", "read", "written_first"),
+    [
+        ("esp32c3", 0x7E2, [(1, 0x7E0), (1, 0x7E1)]),
+        ("esp32c6", 0x7E2, [(1, 0x7E0), (1, 0x7E1)]),
+        ("rp2350riscv", 0xB00, [(0, 0x320)]),
+        ("rv32imac", 0xB00, []),
+    ],
+)
+def test_riscv_counters_are_those_of_the_board(
+    midge: Command,
+    models: Path,
+    tmp_path: Path,
+    target: str,
+    read: int,
+    written_first: list[tuple[int, int]],
+) -> None:
+    from midge.virtual_mcu import target as find_target
+
+    written(midge, models / "dense.tflite", target, tmp_path)
+    for cc in ("zig", "gcc"):
+        compiler = find_compiler(cc, find_target(target).core.name)
+        done = run(
+            [*compiler.command, *compiler.flags, "-Os", "-c", "main.c", "-o", "main.o"],
+            timeout_s=120,
+            cwd=tmp_path,
+            env=compiler.environment_in(tmp_path),
+        )
+        assert done.returncode == 0, done.stderr_text
+        found = list(_csr_instructions((tmp_path / "main.o").read_bytes()))
+        # csrrwi: register x0, a five-bit constant; csrrs: whatever register, nothing set.
+        writes = [(bits, number) for kind, bits, number in found if kind == 5]
+        reads = [(bits, number) for kind, bits, number in found if kind == 2]
+        assert writes == written_first
+        assert reads == [(0, read)] * 2
+
+
+def _csr_instructions(elf: bytes) -> Iterator[tuple[int, int, int]]:
+    """Every SYSTEM instruction (RISC-V ISA, 2.8): its kind, source field and CSR number."""
+    for section in ELFFile(io.BytesIO(elf)).iter_sections():
+        if not section.name.startswith(".text"):
+            continue
+        at, data = 0, section.data()
+        while at < len(data):
+            size = 4 if data[at] & 3 == 3 else 2
+            word = int.from_bytes(data[at : at + size], "little")
+            if size == 4 and word & 0x7F == 0x73:
+                yield word >> 12 & 7, word >> 15 & 31, word >> 20
+            at += size
 
 
 def test_readme_names_what_the_board_needs(midge: Command, models: Path, tmp_path: Path) -> None:

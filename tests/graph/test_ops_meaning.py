@@ -252,6 +252,15 @@ def test_softmax(shape: tuple[int, ...], scale: float, beta: float, seed: int) -
     assert np.array_equal(found, kernels.softmax(x, values, beta))
 
 
+@given(scale=st.floats(2.0**-20, 2.0**20, width=32), beta=st.floats(2.0**-4, 2.0**4, width=32))
+def test_softmax_counts_differences_that_fit_five_integer_bits(scale: float, beta: float) -> None:
+    multiplier, shift, least = Softmax(beta=beta).parameters(int8("x", 1, scale=scale))
+    real = min(Fraction(beta) * Fraction(scale) * 2**26, Fraction(2**31 - 1))
+    assert (multiplier, shift) == c.quantize_multiplier(kernels.to_double(real))
+    # CalculateInputRadius: the largest difference that, shifted, is at most 31 in Q5.26.
+    assert -least << shift <= 31 << 26 < (1 - least) << shift
+
+
 def test_softmax_is_near_the_real_one() -> None:
     x, y = int8("x", 4, 16, scale=0.05), int8("y", 4, 16, scale=1 / 256, zero_point=-128)
     values = random_int8(x.shape, 3)

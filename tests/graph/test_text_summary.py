@@ -119,5 +119,5 @@ def test_long_and_wide_names_are_cut_in_the_middle() -> None:
     (op_line,) = (line for line in lines if line.startswith("0  very_long_"))
     assert "…" in op_line
     # Two columns each: 100 of them hold fewer than 100 such characters.
-    assert len(input_line) + input_line.count("层") <= 100
-    assert max(map(len, lines)) <= 100
+    assert len(input_line) + input_line.count("层") in (99, 100)
+    assert len(op_line) <= max(map(len, lines)) <= 100

@@ -292,6 +292,9 @@ def test_what_is_no_model(data: bytes, message: str) -> None:
 
 def test_a_file_of_gigabytes_is_refused_unread() -> None:
     # Zeroed pages that are never touched cost nothing.
+    largest: Any = np.zeros(LARGEST_FILE_BYTES, np.uint8).data
+    with refuses("m.tflite: is not a .tflite file"):
+        read_tflite(largest, "m.tflite")
     data: Any = np.zeros(LARGEST_FILE_BYTES + 1, np.uint8).data
     with refuses(f"m.tflite: {LARGEST_FILE_BYTES + 1} bytes; files up to {LARGEST_FILE_BYTES} are"):
         read_tflite(data, "m.tflite")

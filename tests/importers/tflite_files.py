@@ -104,14 +104,18 @@ def raw_file(
     indices: int = 1,
     variable: bool = False,
     sparse: bool = False,
+    content: bytes = b"",
 ) -> bytes:
     """A file whose lists name one tensor and one operator over and over.
 
-    The operator is an ADD that reads and writes the first tensor `indices` times.
+    The operator is an ADD that reads and writes the first tensor `indices` times. The tensor has
+    `rank` dimensions of 1, or holds `content`.
     """
     builder = flatbuffers.Builder(1024)
+    elements = builder.CreateByteVector(content)
     long_name = builder.CreateString(name)
-    extents = builder.CreateNumpyVector(np.ones(rank, np.int32))
+    shape = [len(content)] if content else [1] * rank
+    extents = builder.CreateNumpyVector(np.array(shape, np.int32))
     first = builder.CreateNumpyVector(np.zeros(indices, np.int32))
     tflite.SparsityParametersStart(builder)
     sparsity = tflite.SparsityParametersEnd(builder)
@@ -138,6 +142,7 @@ def raw_file(
     tflite.OperatorCodeStart(builder)
     codes = _offsets(builder, [tflite.OperatorCodeEnd(builder)])
     tflite.BufferStart(builder)
+    tflite.BufferAddData(builder, elements)
     buffers = _offsets(builder, [tflite.BufferEnd(builder)])
     tflite.ModelStart(builder)
     tflite.ModelAddVersion(builder, 3)

@@ -93,7 +93,7 @@ def _readme(artifact: Artifact) -> str:
         "3. Flash. Every sample must print `equal`; compare the cycles with Midge's report.",
         "",
         "The cycle counter is DWT.CYCCNT on Cortex-M3 and above, SysTick on Cortex-M0+, mcycle "
-        "on RISC-V.",
+        "on RISC-V, mpccr on Espressif's.",
         "Define `MIDGE_SELFTEST_CYCLES()` to use another one.",
     ]
     return "\n".join(lines) + "\n"

@@ -34,7 +34,7 @@ struct measurement {
     uint64_t clock;
 };
 
-typedef enum midge_status (*model_run)(void *arena, void *state);
+typedef enum midge_status (*midge_port_measured)(void *arena, void *state);
 
 enum midge_status midge_port_nothing(void *arena, void *state);
 enum midge_status midge_port_mark_stack(void *arena, void *state);
@@ -155,7 +155,7 @@ static void write_exactly(uint32_t handle, const void *from, uint32_t size)
 #define SYSTICK_VALUE (*(volatile uint32_t *)0xE000E018u)
 
 /* SysTick counts the processor clock down over 24 bits; two turns cannot be told from one. */
-__attribute__((noinline)) static void measure(model_run run, struct measurement *result)
+__attribute__((noinline)) static void measure(midge_port_measured run, struct measurement *result)
 {
     SYSTICK_RELOAD = 0xFFFFFFu;
     SYSTICK_VALUE = 0u;
@@ -182,7 +182,7 @@ static inline uint32_t read_minstreth(void)
     return a0;
 }
 
-__attribute__((noinline)) static void measure(model_run run, struct measurement *result)
+__attribute__((noinline)) static void measure(midge_port_measured run, struct measurement *result)
 {
     const uint32_t high_before = read_minstreth();
     const uint32_t before = read_minstret();

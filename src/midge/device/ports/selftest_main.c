@@ -15,7 +15,7 @@ static uint32_t read_counter(void) { return MIDGE_SELFTEST_CYCLES(); }
 /* By number: not every compiler takes the names, or CSRs at all without an option. */
 #define CSR_SET_TO(bits, number) __asm__ volatile(".insn i 0x73, 5, x0, x" #bits ", " #number)
 #define CSR_READ(value, number) __asm__ volatile(".insn i 0x73, 2, %0, x0, " #number : "=r"(value))
-#if @ESPRESSIF@ /* has counters of its own in place of mcycle (ESP32-C3 Technical Reference Manual, 1.4) */
+#if @ESPRESSIF@ /* custom CSRs in place of mcycle: ESP32-C3 Technical Reference Manual, mpcer to mpccr */
 static void start_counter(void) {
     CSR_SET_TO(1, 0x7E0); /* mpcer: clock cycles */
     CSR_SET_TO(1, 0x7E1); /* mpcmr: count, wrap around */
@@ -27,7 +27,7 @@ static uint32_t read_counter(void) {
 }
 #else
 static void start_counter(void) {
-#if @HAZARD3@ /* leaves reset with its counters held (RP2350 datasheet, MCOUNTINHIBIT) */
+#if @HAZARD3@ /* leaves reset with its counters held: RP2350 datasheet, MCOUNTINHIBIT */
     CSR_SET_TO(0, 0x320); /* mcountinhibit */
 #endif
 }

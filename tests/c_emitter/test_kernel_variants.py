@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import pytest
+from extreme_layers import OPERATORS as WEIGHTED
+from extreme_layers import extreme_layers
+from layer_bench import Bench, build_layers, unequal_networks, with_rounding
+from support.networks import Joined, join, mobile_chain, single_ops
+
+from midge.c_emitter import KERNELS, Kernel, Layer, choose_kernels, layers_of
+from midge.c_emitter.choose import candidates
+from midge.driver.samples import random_sample
+from midge.errors import UnsupportedError
+from midge.graph import Rounding
+from midge.importers import import_tflite
+from midge.synthetic import SyntheticNetwork
+from midge.virtual_mcu import CORES
+
+PORTABLE_BENCHES = (
+    Bench("cortex-m0plus"),
+    Bench("rv32imc", "gcc"),
+    Bench("cortex-m3", "gcc"),
+    Bench("cortex-m4"),
+    Bench("rv32imac"),
+)
+DSP_BENCHES = (Bench("cortex-m4"), Bench("cortex-m33", "gcc"), Bench("cortex-m7"))
+ALL_KERNELS = [k for kernels in KERNELS.values() for k in kernels]
+ROUNDED = {"add", "conv_2d", "depthwise_conv_2d", "fully_connected"}
+CASES = [
+    (kernel, rounding)
+    for kernel in ALL_KERNELS
+    for rounding in (Rounding.TFLITE_DOUBLE, Rounding.SINGLE)
+    if rounding is Rounding.TFLITE_DOUBLE or kernel.kind in ROUNDED
+]
+
+
+def networks_of(operator: str) -> tuple[SyntheticNetwork, ...]:
+    more = extreme_layers(operator) if operator in WEIGHTED else ()
+    return (*single_ops(operator), *more)
+
+
+def applicable(kernel: Kernel, rounding: Rounding) -> Joined:
+    """Every network whose one layer the kernel computes."""
+    fitting = []
+    for made in networks_of(kernel.kind.upper()):
+        graph = with_rounding(import_tflite(made.model_bytes, "net.tflite"), rounding)
+        (layer,) = layers_of(graph)
+        if kernel.applies(layer):
+            fitting.append(made)
+    return join(fitting)
+
+
+def bench_for(number: int, kernel: Kernel) -> Bench:
+    benches = DSP_BENCHES if "dsp" in kernel.requires else PORTABLE_BENCHES
+    bench = benches[number % len(benches)]
+    assert kernel.requires <= CORES[bench.core].features
+    return bench
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: (
+    f"{CASES[n][0].kind}-{CASES[n][0].variant}-{CASES[n][1].value}"
+))
+def test_kernel_equals_the_interpreter_with_its_input_as_near_as_it_promises(number: int) -> None:
+    kernel, rounding = CASES[number]
+    joined = applicable(kernel, rounding)
+    graph = with_rounding(joined.graph, rounding)
+    bench = bench_for(number, kernel)
+    artifact = build_layers(graph, (kernel,) * len(graph.ops), bench)
+    assert artifact.built.static_bytes == 0, "a kernel has no variables"
+    assert not unequal_networks(joined, artifact, seeds=range(5))
+    # Enough of them to say something, and some of them on top of their own input.
+    assert len(joined.networks) >= 10
+    overlapping = sum(kernel.overlap(layer, 0) is not None for layer in layers_of(graph))
+    assert (overlapping >= 10) == (kernel.kind != "pad")
+
+
+@pytest.mark.parametrize("kernel", KERNELS["add"], ids=lambda k: k.variant)
+def test_add_over_its_second_operand(kernel: Kernel) -> None:
+    joined = applicable(kernel, Rounding.TFLITE_DOUBLE)
+    choice = (kernel,) * len(joined.graph.ops)
+    bench = bench_for(1, kernel)
+    artifact = build_layers(joined.graph, choice, bench, operand=1)
+    assert not unequal_networks(joined, artifact, seeds=range(2))
+
+
+def broken_promise(kernel: Kernel, layer: Layer, index: int) -> int | None:
+    """A distance shorter than the kernel's own by one pixel, or row, and a word."""
+    distance = kernel.overlap(layer, index)
+    return None if distance is None else distance - layer.output.shape[-1] - 4
+
+
+@pytest.mark.parametrize(
+    "kernel", [k for k in ALL_KERNELS if k.kind != "pad"], ids=lambda k: f"{k.kind}-{k.variant}"
+)
+def test_input_that_stands_too_near_is_caught(kernel: Kernel) -> None:
+    # The test of the kernels' promises can only be trusted if it sees a broken one.
+    joined = applicable(kernel, Rounding.TFLITE_DOUBLE)
+    choice = (kernel,) * len(joined.graph.ops)
+    artifact = build_layers(joined.graph, choice, Bench("cortex-m4"), broken_promise)
+    assert unequal_networks(joined, artifact, seeds=range(2))
+
+
+def test_cases_meet_every_way_to_store_factors_and_every_width() -> None:
+    met: Counter[tuple[str, bool, bool]] = Counter()
+    for operator in WEIGHTED:
+        for made in networks_of(operator):
+            graph = import_tflite(made.model_bytes, "net.tflite")
+            (layer,) = layers_of(graph)
+            for kernel in KERNELS[layer.op.kind]:
+                if kernel.applies(layer):
+                    met[_form(kernel, layer)] += 1
+    for form, narrow, wide in product(("packed", "multiplier", "one_multiplier"), *([(0, 1)] * 2)):
+        if narrow and wide:
+            assert not met[form, True, True]
+        else:
+            assert met[form, bool(narrow), bool(wide)] >= 3, (form, narrow, wide, met)
+
+
+def _form(kernel: Kernel, layer: Layer) -> tuple[str, bool, bool]:
+    from midge.c_emitter.kernel import Places
+
+    places = Places(("x",) * 3, ("y",), "scratch", lambda suffix: suffix)
+    factors = kernel.call(layer, places).fields["factors"]
+    assert isinstance(factors, dict)
+    (form,) = {"packed", "multiplier", "one_multiplier"} & factors.keys()
+    return form, bool(factors["narrow"]), bool(factors["wide"])
+
+
+@pytest.mark.tiny
+def test_dsp_kernels_are_offered_where_the_core_has_the_instructions() -> None:
+    graph = import_tflite(mobile_chain().model_bytes, "net.tflite")
+    for core, features in ((c.name, c.features) for c in CORES.values()):
+        rows = candidates(graph, features)
+        variants = {k.variant for row in rows for k in row.kernels}
+        assert variants == ({"portable", "dsp"} if "dsp" in features else {"portable"}), core
+        for row in rows:
+            assert [k.kind for k in row.kernels] == [row.layer.op.kind] * len(row.kernels)
+
+
+@pytest.mark.tiny
+def test_rounding_without_a_kernel_names_every_layer() -> None:
+    graph = import_tflite(mobile_chain().model_bytes, "kws.tflite")
+    half_even = with_rounding(graph, Rounding.HALF_EVEN)
+    weighted = [op for op in graph.ops if op.kind in ROUNDED]
+    with pytest.raises(UnsupportedError) as refused:
+        choose_kernels(half_even, frozenset({"dsp"}))
+    message = str(refused.value)
+    assert message.startswith(f"kws: no kernel computes {len(weighted)} of its layers:\n")
+    for op in weighted:
+        assert f"\n  {op.name}: " in message
+    assert message.count("HALF_EVEN") == len(weighted)
+    assert random_sample(half_even), "the graph itself is sound"
