@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from bench.markdown import table
 from bench.quoted import COUNTS, LATENCIES, NETWORKS
 
 
@@ -64,50 +65,75 @@ class Compared(Protocol):
         """Bytes."""
 
 
-def behind_quoted(rows: Sequence[Counted]) -> list[str]:
-    """Quoted counts and latencies below Midge's, as lines of Markdown."""
-    lines = []
-    for peer in COUNTS:
-        for row in rows:
-            count = peer.of(row.network) if row.core == peer.core else None
-            if count is not None and count < row.instructions:
-                remark = f" ({peer.remark})" if peer.remark else ""
-                lines.append(
-                    f"- {row.network} on {row.core}, instructions: {peer.software} by "
-                    f"{peer.compiler}{remark} {count:,}, Midge by {row.cc} "
-                    f"{row.instructions:,}: {row.instructions / count:.2f} times."
-                )
-    for quoted in LATENCIES:
-        for row in rows:
-            if row.core != quoted.board or row.latency_ms is None:
-                continue
-            theirs = quoted.milliseconds[NETWORKS.index(row.network)]
-            ours = row.latency_ms[1] or row.latency_ms[0]
-            if theirs is not None and theirs < ours:
-                lines.append(
-                    f"- {row.network} on {row.core}, latency: {quoted.software} {theirs:g} ms on "
-                    f"silicon, Midge by {row.cc} {ours:.3g} ms by the model: "
-                    f"{ours / theirs:.2f} times."
-                )
-    return lines
+def behind_quoted(rows: Sequence[Counted]) -> str:
+    """The least quoted count and latency of each network and place, where Midge needs more."""
+    body: list[tuple[object, ...]] = []
+    for core in dict.fromkeys(peer.core for peer in COUNTS):
+        for network in NETWORKS:
+            known = [
+                (count, f"{peer.software}, {peer.compiler}{f', {peer.remark}' * bool(peer.remark)}")
+                for peer in COUNTS
+                if peer.core == core and (count := peer.of(network)) is not None
+            ]
+            own = {r.cc: r.instructions for r in rows if (r.core, r.network) == (core, network)}
+            body += _row(network, core, "instructions", known, own)
+    for board in dict.fromkeys(quoted.board for quoted in LATENCIES):
+        for index, network in enumerate(NETWORKS):
+            published = [
+                (latency, f"{quoted.software}, on silicon")
+                for quoted in LATENCIES
+                if quoted.board == board and (latency := quoted.milliseconds[index]) is not None
+            ]
+            modelled = {
+                row.cc: row.latency_ms[1] or row.latency_ms[0]
+                for row in rows
+                if (row.core, row.network) == (board, network) and row.latency_ms is not None
+            }
+            body += _row(network, board, "ms, Midge's by the model", published, modelled)
+    header = ("network", "where", "figure", "least known", "by", "Midge, zig", "Midge, gcc")
+    return table(header, body, left=3) if body else "Nowhere.\n"
 
 
-def behind_peers(rows: Sequence[Compared]) -> list[str]:
-    """Peers' figures below Midge's with the same C compiler, as lines of Markdown."""
+def behind_peers(rows: Sequence[Compared]) -> str:
+    """The least that a peer reaches with the same C compiler, where Midge needs more."""
     own = {(row.network, row.compiler): row for row in rows if row.tool.startswith("Midge")}
-    lines = []
-    for row in rows:
-        midge = own.get((row.network, row.compiler))
-        if midge is None or row is midge:
-            continue
-        for what, theirs, ours in (
-            ("instructions", row.instructions, midge.instructions),
-            ("bytes of flash", row.flash, midge.flash),
-            ("bytes of RAM", row.ram, midge.ram),
-        ):
-            if theirs is not None and ours is not None and theirs < ours:
-                lines.append(
-                    f"- {row.network}, {what}: {row.tool} {row.variant} {theirs:,}, Midge {ours:,} "
-                    f"(both by {row.compiler})."
-                )
-    return lines
+    body: list[tuple[object, ...]] = []
+    for (network, compiler), midge in own.items():
+        for what in ("instructions", "flash", "ram"):
+            peers = [
+                (figure, f"{row.tool}, {row.variant}")
+                for row in rows
+                if (row.network, row.compiler) == (network, compiler)
+                and row is not midge
+                and (figure := getattr(row, what)) is not None
+            ]
+            ours = getattr(midge, what)
+            if peers and ours is not None and min(peers)[0] < ours:
+                least, who = min(peers)
+                unit = what if what == "instructions" else f"bytes of {what.replace('ram', 'RAM')}"
+                body.append((network, compiler, unit, least, who, ours, f"{ours / least:.3f}"))
+    header = ("network", "C compiler", "figure", "least", "by", "Midge", "times")
+    return table(header, body, left=3) if body else "Nowhere.\n"
+
+
+def _row(
+    network: str,
+    where: str,
+    what: str,
+    known: Sequence[tuple[float, str]],
+    own: Mapping[str, float],
+) -> list[tuple[object, ...]]:
+    """One row, or none where every build of Midge needs less than what is known."""
+    if not known or not own or max(own.values()) <= min(known)[0]:
+        return []
+    least, who = min(known)
+    builds = [_times(own.get(cc), least) for cc in ("zig", "gcc")]
+    return [(network, where, what, _number(least), who, *builds)]
+
+
+def _times(ours: float | None, least: float) -> str | None:
+    return None if ours is None else f"{_number(ours)} ({ours / least:.2f} times)"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

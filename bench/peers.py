@@ -327,7 +327,7 @@ def summary(rows: list[Row], skipped: list[str]) -> str:
         parts.append(f"### {network.name}, {network.title}\n")
         parts.append(table(header, body, left=3))
         parts += [*notes, ""] if notes else []
-    parts += ["### Where a peer needs less\n", *(behind_peers(rows) or ["Nowhere."]), ""]
+    parts += ["### Where a peer needs less\n", behind_peers(rows)]
     parts += ["### Not run\n", *(f"- {reason}" for reason in skipped)] if skipped else []
     return "\n".join(parts)
 

@@ -30,6 +30,8 @@ SAMPLE_SEEDS = range(5)
 Shape = tuple[int, ...]
 
 _FINE = Quantization((1e-4,), (0,))
+_USUAL_SCALES = (0.03, 0.05, 0.09)
+"""Of an ADD: its inputs' and its output's."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Corner:
         samples: Its inputs.
         undefined: TFLite Micro uses memory that it never wrote, or writes where it must not: what
             it gives is chance.
-        usual: A model of the same meaning that TFLite Micro takes, for those that it does not,
-            with inputs of the same bytes.
+        usual: The model without its oddity, or in a form of the same meaning that TFLite Micro
+            takes; with inputs of the same bytes.
     """
 
     network: SyntheticNetwork
@@ -92,11 +94,21 @@ def corners() -> list[Corner]:
 
 
 def _usual() -> dict[str, ModelDescription]:
-    depthwise, dense = _depthwise_conv_2d(), _fully_connected()
-    return {
+    """The usual forms, by the names of the odd ones."""
+    dense, add = _fully_connected(), _add((9,), (9,), _USUAL_SCALES)
+    ordinary = {**_layers(), "ADD": add, "RESHAPE": _reshape(), "PAD": _pad_image()}
+    ordinary |= {op: _pool(op) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D")}
+    oddities = (
+        *("weights_zero_point_5", "fused_TANH", "fused_SIGN_BIT", "bias_scale_1"),
+        *("operator_version_99", "dilation_0", "depth_multiplier_0", "output_scale_1e-4_off"),
+        *("output_scale_5e-7_off", "other_zero_point", "other_scale", "other_quantisation"),
+    )
+    usual = {f"{op}/{odd}": model for op, model in ordinary.items() for odd in oddities}
+    return usual | {
         "DEPTHWISE_CONV_2D/bias_index_-1": _depthwise_conv_2d(bias="none"),
-        "DEPTHWISE_CONV_2D/depth_multiplier_0": depthwise,
+        "FULLY_CONNECTED/one_scale_weights_zero_point_5": dense,
         "FULLY_CONNECTED/one_scale_bias_scale_1": dense,
+        "FULLY_CONNECTED/one_scale_bias_not_quantised": dense,
         "FULLY_CONNECTED/one_scale_bias_not_quantised_fine_output": _tensor(
             dense, dense.outputs[0], quantization=_FINE
         ),
@@ -114,11 +126,7 @@ def _models() -> Iterator[tuple[str, ModelDescription]]:
 
 def _weighted() -> Iterator[tuple[str, ModelDescription]]:
     """Attributes and shapes of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
-    layers = {
-        "CONV_2D": _conv_2d(scales=4),
-        "DEPTHWISE_CONV_2D": _depthwise_conv_2d(),
-        "FULLY_CONNECTED": _fully_connected(scales=5),
-    }
+    layers = _layers()
     yield "DEPTHWISE_CONV_2D/bias_index_-1", _depthwise_conv_2d(bias="-1")
     for op, model in layers.items():
         weights = _operand(model, 1)
@@ -210,20 +218,17 @@ def _softmax_and_add() -> Iterator[tuple[str, ModelDescription]]:
     below = 2.0**10 - 2.0**-10
     yield "ADD/scales_just_under_2^19_apart", _add(shape, shape, (below, 1.0, 2.0**-9))
     yield "ADD/scales_2^19_apart", _add(shape, shape, (2.0**10, 1.0, 2.0**-9))
-    usual = (0.03, 0.05, 0.09)
     for rank in (6, 7):
         wide, narrow = (2,) * (rank - 1) + (3,), (1, 2) * 3 + (3,)
-        yield f"ADD/broadcast_rank_{rank}", _add(wide, narrow[-rank:], usual)
-    yield "ADD/fused_TANH", _options(_add(shape, shape, usual), activation="TANH")
-    yield "ADD/operator_version_99", _operator(_add(shape, shape, usual), version=99)
+        yield f"ADD/broadcast_rank_{rank}", _add(wide, narrow[-rank:], _USUAL_SCALES)
+    yield "ADD/fused_TANH", _options(_add(shape, shape, _USUAL_SCALES), activation="TANH")
+    yield "ADD/operator_version_99", _operator(_add(shape, shape, _USUAL_SCALES), version=99)
 
 
 def _pools() -> Iterator[tuple[str, ModelDescription]]:
     for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
-        builder = NetworkBuilder(seed=1)
-        x = builder.input((1, 4, 4, 2), Quantization((0.06,), (-11,)))
-        model = builder.build([builder.pool_2d(op, x, Pool2DOptions((2, 2)))])
-        y = model.outputs[0]
+        model = _pool(op)
+        x, y = model.inputs[0], model.outputs[0]
         for name, scale, zero_point in (
             ("output_scale_5e-7_off", 0.06 + 5e-7, -11),
             ("output_scale_1e-4_off", 0.06 + 1e-4, -11),
@@ -240,7 +245,7 @@ def _pools() -> Iterator[tuple[str, ModelDescription]]:
 
 def _moves() -> Iterator[tuple[str, ModelDescription]]:
     """PAD and RESHAPE."""
-    model = _pad((1, 3, 4, 2), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    model = _pad_image()
     y = model.outputs[0]
     yield "PAD/other_zero_point", _tensor(model, y, quantization=Quantization((0.06,), (5,)))
     yield "PAD/other_scale", _tensor(model, y, quantization=Quantization((0.12,), (-11,)))
@@ -249,11 +254,17 @@ def _moves() -> Iterator[tuple[str, ModelDescription]]:
     cropped = _tensor(model, _operand(model, 1), values=cropping)
     yield "PAD/negative", _tensor(cropped, y, shape=(1, 3, 6, 2))
     yield "PAD/rank_6", _pad((1, *(2,) * 5), ((0, 0), *((1, 0),) * 5))
-    builder = NetworkBuilder(seed=1)
-    x = builder.input((2, 6), Quantization((0.06,), (-11,)))
-    model = builder.build([builder.reshape(x, (3, 4), (3, 4))])
+    model = _reshape()
     other = Quantization((0.12,), (5,))
     yield "RESHAPE/other_quantisation", _tensor(model, model.outputs[0], quantization=other)
+
+
+def _layers() -> dict[str, ModelDescription]:
+    return {
+        "CONV_2D": _conv_2d(scales=4),
+        "DEPTHWISE_CONV_2D": _depthwise_conv_2d(),
+        "FULLY_CONNECTED": _fully_connected(scales=5),
+    }
 
 
 def _conv_2d(scales: int = 1) -> ModelDescription:
@@ -300,6 +311,22 @@ def _add(a: Shape, b: Shape, scales: tuple[float, float, float]) -> ModelDescrip
     # Set afterwards: the builder keeps outputs away from the limit that is the subject here.
     model = builder.build([builder.add(first, second, AddOptions())])
     return _tensor(model, model.outputs[0], quantization=output)
+
+
+def _pool(op: str) -> ModelDescription:
+    builder = NetworkBuilder(seed=1)
+    x = builder.input((1, 4, 4, 2), Quantization((0.06,), (-11,)))
+    return builder.build([builder.pool_2d(op, x, Pool2DOptions((2, 2)))])
+
+
+def _reshape() -> ModelDescription:
+    builder = NetworkBuilder(seed=1)
+    x = builder.input((2, 6), Quantization((0.06,), (-11,)))
+    return builder.build([builder.reshape(x, (3, 4), (3, 4))])
+
+
+def _pad_image() -> ModelDescription:
+    return _pad((1, 3, 4, 2), ((0, 0), (1, 1), (1, 1), (0, 0)))
 
 
 def _pad(shape: Shape, paddings: tuple[tuple[int, int], ...]) -> ModelDescription:

@@ -41,12 +41,12 @@ class CornerRow:
     ) -> CornerRow:
         """Put answers into words; `usual` is TFLite Micro's to the usual form of the model."""
         named = {"TFLite Micro": tflm, "tflite-runtime": second, "Midge": midge}
+        ordinary = Answer(REFUSES) if usual is None else usual
         beside, name = tflm, "TFLite Micro"
-        if usual is not None:
-            beside, name = usual, "TFLite Micro on the usual form"
-        elif tflm.kind != OUTPUTS or corner.undefined:
-            beside, name = Answer(REFUSES), ""
-        alone = _words(tflm, Answer(REFUSES), "")
+        if tflm.kind != OUTPUTS or corner.undefined:
+            beside, name = ordinary, "TFLite Micro on the usual form"
+        own = Answer(REFUSES) if corner.undefined else ordinary
+        alone = _words(tflm, own, "on the usual form")
         return CornerRow(
             name=corner.network.name,
             tflm=f"{alone}, by chance" if corner.undefined else alone,
@@ -290,8 +290,9 @@ def _corners(rows: list[CornerRow]) -> str:
     body = [[row.name, row.tflm, row.second, row.midge] for row in rows]
     deviating = [row.name for row in rows if row.midge_deviates]
     return (
-        "Each changed in the one place that its name says (`bench/second_oracle_corners.py`); what "
-        "refuses says why in the JSON beside this page.\n\n"
+        "Each changed in the one place that its name says (`bench/second_oracle_corners.py`), from "
+        "the usual form, which has the same inputs; what refuses says why in the JSON beside this "
+        "page.\n\n"
         f"{table(header, body, left=4)}\n"
         "Midge gives outputs where TFLite Micro gives none or others: "
         + (", ".join(deviating) or "nowhere")

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: Callable[[argparse.Namespace], int] = options.run
         return command(options)
     except MidgeError as error:
-        print(f"midge: error: {error}", file=sys.stderr)
+        print(f"midge: error: {_visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("midge: stopped", file=sys.stderr)
@@ -116,11 +116,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("MIDGE_DEBUG"):
             traceback.print_exc()
         print(
-            f"midge: internal error: {type(error).__name__}: {error}. This is a defect of Midge: "
+            f"midge: internal error: {type(error).__name__}: {_visible(str(error))}. This is a "
+            "defect of Midge: "
             "please report it with the model; MIDGE_DEBUG=1 shows where",
             file=sys.stderr,
         )
         return 4
+
+
+def _visible(text: str) -> str:
+    """Names come from strangers' files: what a terminal would obey instead of show is spelt out."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 if __name__ == "__main__":

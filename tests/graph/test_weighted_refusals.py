@@ -111,8 +111,8 @@ REFUSALS = [
         int32("b", [0, 2**31 - 256 * 36, 0, 0, 0, 0]),
     ),
     weighted(
-        "y has scale 1e-38, too fine for relu6: 6 is inf steps, over int32",
-        y=int8("y", 2, 7, 5, 6, scale=1e-38),
+        "y has scale 1e-09, too fine for relu6: 6 is 6e+09 steps, over int32",
+        y=int8("y", 2, 7, 5, 6, scale=1e-09),
         activation=Activation.RELU6,
     ),
     weighted("takes 2 inputs and 1 optional ones, found ['x', 'none', 'none']", IMAGE, None),

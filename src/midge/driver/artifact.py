@@ -140,6 +140,11 @@ class Artifact:
         """The ops with their tensors."""
         return layers_of(self.graph)
 
+    @cached_property
+    def stack_bound_bytes(self) -> int | None:
+        """Deepest possible use of the stack; None where it cannot be bounded."""
+        return stack_bound(self.built, f"{self.graph.name}_run").bytes
+
     def to_bytes(self, sample: dict[str, Array]) -> tuple[bytes, ...]:
         """Input arrays as the device holds them."""
         return tuple(np.ascontiguousarray(sample[n]).tobytes() for n in self.graph.inputs)
@@ -159,7 +164,7 @@ class Artifact:
             state=0,
             static=self.built.static_bytes,
             stack_peak=stack_peak,
-            stack_bound=stack_bound(self.built, f"{self.graph.name}_run").bytes,
+            stack_bound=self.stack_bound_bytes,
         )
 
     @property

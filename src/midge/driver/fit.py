@@ -10,7 +10,7 @@ from midge.errors import DoesNotFitError, MidgeError, ToolError
 from midge.graph import Graph
 from midge.memory_plan import Plan
 from midge.toolchain import target_for
-from midge.virtual_mcu import Target, stack_bound
+from midge.virtual_mcu import Target
 
 _SHOWN = 4
 """Of what holds the space, this many are named."""
@@ -29,8 +29,8 @@ def check_fits(artifact: Artifact) -> None:
     target, graph = artifact.settings.target, artifact.graph
     if artifact.program is None or target.ram_bytes is None or target.flash_bytes is None:
         return
-    bound = stack_bound(artifact.program, f"{graph.name}_run").bytes
-    ram, flash = artifact.ram_bytes(bound or 0).total, artifact.flash_bytes
+    ram = artifact.ram_bytes(artifact.stack_bound_bytes or 0).total
+    flash = artifact.flash_bytes
     problems = []
     for memory, needed, present, holders in (
         ("RAM", ram, target.ram_bytes, _ram_holders(graph, artifact.plan)),

@@ -21,6 +21,8 @@ Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+LARGEST_FACTOR = 2.0**30 - 1
+"""Shifts a sum left by 30 bits; beyond, runtimes disagree and C leaves it undefined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Requantization:
 def quantize_multiplier(real: float) -> tuple[int, int]:
     """A non-negative real factor as (multiplier, shift), rounded half away from zero.
 
-    Factors under 2**-32 become 0; those of 2**30 and more saturate, as TFLite does.
+    Factors under 2**-32 become 0. The caller has seen that `real` is under `LARGEST_FACTOR`.
     """
     if real == 0.0:
         return 0, 0
@@ -52,8 +54,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if shift < -31:
         return 0, 0
-    if shift > 30:
-        return INT32_MAX, 30
     return multiplier, shift
 
 
@@ -61,11 +61,14 @@ def requantization(factors: npt.NDArray[np.float64], rounding: Rounding) -> Requ
     """Real factors, float64 [n], as fixed-point ones.
 
     Raises:
-        UserError: a factor is negative or not finite.
+        UserError: a factor is negative, not finite, or too large.
     """
-    if not np.all(np.isfinite(factors)) or np.any(factors < 0):
-        worst = np.atleast_1d(factors)[~(np.isfinite(factors) & (factors >= 0))][0]
-        raise UserError(f"the scales give a factor of {worst:g}; expected a finite one, 0 or more")
+    usable = (factors >= 0) & (factors < LARGEST_FACTOR)
+    if not np.all(usable):
+        worst = np.atleast_1d(factors)[~np.atleast_1d(usable)][0]
+        raise UserError(
+            f"the scales give a factor of {worst:g}; expected one from 0 to under 2**30"
+        )
     pairs = [quantize_multiplier(float(f)) for f in np.atleast_1d(factors)]
     return Requantization(
         np.array([m for m, _ in pairs], np.int32),

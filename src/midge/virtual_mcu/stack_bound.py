@@ -87,6 +87,7 @@ class _Walk:
         self._origin = program.memory.flash_origin
         self._marks = _mapping_symbols(program.elf)
         self._functions = sorted({s.address for s in program.symbols if s.kind == "function"})
+        self._sections = [(start, start + size) for start, size in program.sections.values()]
         self._bounds: dict[int, tuple[int, _Path]] = {}
         self._open: list[int] = []
         self._effects: dict[int, Effect] = {}
@@ -195,7 +196,9 @@ class _Walk:
         mark = next((mark for mark, kind in self._marks[at:] if kind == "d"), end)
         after = bisect_right(self._functions, address)
         function = self._functions[after] if after < len(self._functions) else end
-        return min(mark, function)
+        # Behind the last function of a section may lie a megabyte of weights, without a mark.
+        ends = [stop for start, stop in self._sections if start <= address < stop]
+        return min(mark, function, *ends)
 
     def _read(self, address: int, size: int) -> bytes:
         at = address - self._origin
