@@ -19,7 +19,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
+import shutil
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,7 @@ from bench import soak_goldens, soak_networks
 from bench.markdown import RESULTS, write_results
 from bench.mlperf_tiny import CORES, REPOSITORY
 from bench.soak_networks import Tally
-from midge import MidgeError
+from midge import MidgeError, processes
 from midge.synthetic import single_op_networks
 
 SWEEPS = ("goldens", "random", "operators")
@@ -113,7 +116,20 @@ class Record:
 def _versions() -> dict[str, str]:
     packages = ("unicorn", "ziglang", "tflite-micro", "numpy")
     own = {"Midge": midge.__version__, "Python": platform.python_version()}
-    return own | {name: version(name) for name in packages}
+    own |= {name: version(name) for name in packages}
+    programs = {"QEMU": "qemu-system-arm", "QEMU for RISC-V": "qemu-system-riscv32"}
+    programs |= {"GCC for Arm": "arm-none-eabi-gcc", "GCC for RISC-V": "riscv64-unknown-elf-gcc"}
+    return own | {name: _version_of(program) for name, program in programs.items()}
+
+
+@cache
+def _version_of(program: str) -> str:
+    """The first number with dots that a program says of itself, or that it is not installed."""
+    if shutil.which(program) is None:
+        return "not installed"
+    said = processes.run([program, "--version"], timeout_s=60).stdout_text
+    found = re.search(r"\d+(?:\.\d+)+", said)
+    return found[0] if found else "of unknown version"
 
 
 def run(options: argparse.Namespace, record: Record) -> None:

@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from dataclasses import asdict
 
 import midge
 from bench import peers
 from bench.behind import behind_quoted
+from bench.costs import SAMPLES, Bound, Row, bounds_of, measure
 from bench.markdown import RESULTS, put_between, table, write_results
-from bench.mlperf_tiny import CORES, NETWORKS, REPOSITORY, Network
+from bench.mlperf_tiny import CORES, NETWORKS, REPOSITORY
 from bench.progress import Progress
 from bench.quoted import (
     CMSIS_NN,
@@ -31,158 +30,10 @@ from bench.quoted import (
     M4_SIZES,
     MLPERF,
 )
-from midge import MidgeError, ToolError, UserError
+from midge import MidgeError, ToolError
 
 COMPILERS = ("zig", "gcc")
 BOARDS = ("stm32l4r5zi", "stm32f746")
-_SAMPLES = 5
-_CODE_LIMIT = 24 * 1024
-_SCRATCH_LIMIT = 2048
-_WEIGHTS_LIMIT = 1.10
-
-
-@dataclass(frozen=True)
-class Row:
-    """One network on one core by one compiler; one inference, the median of five real samples.
-
-    Attributes:
-        network: Short name.
-        core: Core or board.
-        cc: ``zig`` or ``gcc``.
-        compiler: Its version.
-        emulator: What ran it.
-        equal: Samples whose output equals the golden file's in every byte, of five.
-        instructions: Issued.
-        macs: Multiply-accumulates, padding counted.
-        cycles: With memory that answers at once; None without a cycle model.
-        cycles_modelled: With the board's flash; None on a core.
-        latency_ms: (zero wait, modelled); None on a core.
-        energy_uj: (zero wait, modelled); None on a core.
-        arena: RAM bytes of tensors and scratch, input and output included.
-        stack_peak: RAM bytes of stack, by painting.
-        stack_bound: RAM bytes of stack at most, from the machine code.
-        static: RAM bytes of variables.
-        code: Flash bytes of instructions, library routines included.
-        weights: Flash bytes of everything constant.
-        constants: Bytes of the network's constants as it was given.
-    """
-
-    network: str
-    core: str
-    cc: str
-    compiler: str
-    emulator: str
-    equal: int
-    instructions: int
-    macs: int
-    cycles: int | None
-    cycles_modelled: int | None
-    latency_ms: tuple[float, float | None] | None
-    energy_uj: tuple[float, float | None] | None
-    arena: int
-    stack_peak: int
-    stack_bound: int | None
-    static: int
-    code: int
-    weights: int
-    constants: int
-
-    @property
-    def per_mac(self) -> float:
-        """Instructions per multiply-accumulate."""
-        return self.instructions / self.macs
-
-    @property
-    def inflation(self) -> float:
-        """Flash of constants over the constants as they were given."""
-        return self.weights / self.constants
-
-    @property
-    def ram(self) -> int:
-        """RAM bytes altogether."""
-        return self.arena + self.static + self.stack_peak
-
-    @property
-    def flash(self) -> int:
-        """Flash bytes altogether."""
-        return self.code + self.weights
-
-
-@dataclass(frozen=True)
-class Bound:
-    """What the Cortex-M4 must stay within.
-
-    Attributes:
-        network: Short name.
-        cc: ``zig`` or ``gcc``.
-        what: The figure.
-        found: Its value.
-        most: What it may be.
-    """
-
-    network: str
-    cc: str
-    what: str
-    found: int
-    most: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether it does."""
-        return self.found <= self.most
-
-
-def measure(network: Network, core: str, cc: str) -> Row:
-    """Compile, run golden samples, and count.
-
-    Raises:
-        ToolError: a compiler or emulator is missing.
-    """
-    graph = network.load()
-    golden = network.golden()
-    artifact = midge.compile(graph, target=core, cc=cc)
-    result = artifact.run(golden.inputs[:_SAMPLES])
-    outputs = np.asarray(result.outputs).reshape(_SAMPLES, -1)
-    expected = golden.outputs[:_SAMPLES].reshape(_SAMPLES, -1)
-    if result.instructions is None:
-        raise UserError(f"{core}: its emulator does not count instructions")
-    ram, flash = result.ram_bytes, result.flash_bytes
-    return Row(
-        network=network.name,
-        core=core,
-        cc=cc,
-        compiler=result.compiler,
-        emulator=result.emulator,
-        equal=int((outputs == expected).all(axis=1).sum()),
-        instructions=result.instructions,
-        macs=result.macs,
-        cycles=result.cycles,
-        cycles_modelled=result.cycles_modelled,
-        latency_ms=result.latency_ms,
-        energy_uj=result.energy_uj,
-        arena=ram.arena + ram.state,
-        stack_peak=ram.stack_peak,
-        stack_bound=ram.stack_bound,
-        static=ram.static,
-        code=flash.code,
-        weights=flash.weights,
-        constants=graph.constant_bytes(),
-    )
-
-
-def bounds_of(rows: Sequence[Row]) -> list[Bound]:
-    """The limits of the project's first milestone, on the Cortex-M4."""
-    bounds = []
-    for row in rows:
-        if row.core == "cortex-m4":
-            limits = (
-                ("instructions", row.instructions, M4_INSTRUCTIONS[row.network]),
-                ("arena", row.arena, LIVE_SETS[row.network] + _SCRATCH_LIMIT),
-                ("code", row.code, _CODE_LIMIT),
-                ("constants in flash", row.weights, int(_WEIGHTS_LIMIT * row.constants)),
-            )
-            bounds += [Bound(row.network, row.cc, *limit) for limit in limits]
-    return bounds
 
 
 def cost_table(rows: Sequence[Row], network: str) -> str:
@@ -205,7 +56,7 @@ def cost_table(rows: Sequence[Row], network: str) -> str:
     for core in CORES:
         for row in rows:
             if (row.core, row.network) == (core, network):
-                figures = "measured here" if row.equal == _SAMPLES else "WRONG OUTPUTS"
+                figures = "measured here" if row.equal == SAMPLES else "WRONG OUTPUTS"
                 body.append(
                     (
                         core,
@@ -405,7 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
     except MidgeError as error:
         print(f"bench.table: {error}", file=sys.stderr)
         return error.exit_code
-    wrong = [row for row in rows if row.equal != _SAMPLES]
+    wrong = [row for row in rows if row.equal != SAMPLES]
     failing = [bound for bound in bounds if not bound.holds]
     for bound in failing:
         print(f"limit: {bound.network}, {bound.cc}: {bound.what} {bound.found:,} > {bound.most:,}")

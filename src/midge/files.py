@@ -19,6 +19,9 @@ import numpy as np
 from midge.errors import UserError
 from midge.graph import Array
 
+_HEAD_BYTES = 2048
+"""Where a file that Midge wrote names it."""
+
 _DAMAGED = (
     *(ValueError, EOFError, KeyError, SyntaxError, RuntimeError, MemoryError, OverflowError),
     *(OSError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
@@ -55,6 +58,8 @@ def write_arrays(path: str, arrays: Array | Mapping[str, Array]) -> None:
         UserError: it does not, or the file cannot be written.
     """
     named = isinstance(arrays, Mapping)
+    if isinstance(arrays, Mapping) and any("\0" in name for name in arrays):
+        raise UserError(f"{path}: an output's name holds a zero byte, which no .npz can")
     expected = ".npz" if named else ".npy"
     if Path(path).suffix != expected:
         raise UserError(f"{path}: these outputs are written as {expected}; name the file so")
@@ -70,6 +75,8 @@ def write_arrays(path: str, arrays: Array | Mapping[str, Array]) -> None:
                 np.save(file, np.asarray(arrays))
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    except (ValueError, struct.error, zipfile.LargeZipFile) as error:
+        raise UserError(f"{path}: cannot hold these outputs: {error}") from None
 
 
 def write_json(path: str, content: Any) -> None:
@@ -91,9 +98,21 @@ def write_json(path: str, content: Any) -> None:
 def write_files(folder: str, files: Mapping[str, str]) -> None:
     """Texts into a folder, which is made if need be.
 
+    Each text names Midge near its beginning; a file that is there already and does not is somebody
+    else's, and stays.
+
     Raises:
-        UserError: the folder or a file cannot be written; files before it are complete.
+        UserError: a file is somebody else's, and nothing was written; or the folder or a file
+            cannot
+            be written, and files before it are complete.
     """
+    foreign = [name for name in files if _is_foreign(Path(folder) / name)]
+    if foreign:
+        raise UserError(
+            f"{folder}: holds {', '.join(foreign)}, which Midge did not write; nothing was "
+            f"written. "
+            "Move them away, or choose another --out"
+        )
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -107,3 +126,13 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
     except OSError as error:
         path = error.filename2 or error.filename or folder
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _is_foreign(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"midge" not in file.read(_HEAD_BYTES).lower()
+    except OSError:
+        return True

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from support.networks import network
 
 from midge.synthetic import SyntheticNetwork
 from midge.synthetic.model_description import (
@@ -21,6 +20,7 @@ from midge.synthetic.model_description import (
     Quantization,
 )
 from midge.synthetic.network_builder import NetworkBuilder, Weights
+from support.networks import network
 
 OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 CHANNELS = 8

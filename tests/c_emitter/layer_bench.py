@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from support.networks import Array, Joined
 
 from midge.c_emitter import Choice, Kernel, Layer, emit_c, layers_of
 from midge.driver import Artifact
@@ -20,6 +19,7 @@ from midge.memory_plan import Plan, Problem, plan_memory
 from midge.toolchain import ModelInterface, build, find_compiler
 from midge.version import VERSION
 from midge.virtual_mcu import target
+from support.networks import Array, Joined
 
 Distance = Callable[[Kernel, Layer, int], int | None]
 
@@ -131,7 +131,9 @@ def unequal_networks(joined: Joined, artifact: Artifact, seeds: Sequence[int]) -
             difference = _first_difference(device[name], expected)
             if difference:
                 network = joined.network_of(name)
-                wrong.setdefault(network.name, f"sample {seed}, {difference}\n{network.description}")
+                wrong.setdefault(
+                    network.name, f"sample {seed}, {difference}\n{network.description}"
+                )
     return wrong
 
 

@@ -9,6 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from midge.c_emitter import Emitted, choose_kernels, emit_c
+from midge.driver.main_path import Planned, plan_graph
+from midge.driver.samples import random_sample
+from midge.graph import Graph, interpret, outputs_of
+from midge.passes import run_passes
+from midge.toolchain import build_host_library
 from support.networks import (
     Array,
     Joined,
@@ -19,13 +26,6 @@ from support.networks import (
     residual_branches,
     two_by_two,
 )
-
-from midge.c_emitter import Emitted, choose_kernels, emit_c
-from midge.driver.main_path import Planned, plan_graph
-from midge.driver.samples import random_sample
-from midge.graph import Graph, interpret, outputs_of
-from midge.passes import run_passes
-from midge.toolchain import build_host_library
 
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-fvisibility=default")
 OK, BAD_ARENA = 0, 1
@@ -64,7 +64,11 @@ class OnHost:
     def write(self, arena: int, sample: Mapping[str, Array]) -> None:
         for index, name in enumerate(self.graph.inputs):
             content = np.ascontiguousarray(sample[name]).tobytes()
-            ctypes.memmove(self.call("input", ctypes.c_void_p, ctypes.c_void_p(arena), index), content, len(content))
+            ctypes.memmove(
+                self.call("input", ctypes.c_void_p, ctypes.c_void_p(arena), index),
+                content,
+                len(content),
+            )
 
     def run(self, arena: int) -> int:
         return int(self.call("run", ctypes.c_int, ctypes.c_void_p(arena), None))
@@ -211,7 +215,11 @@ def interesting_reals(scale: float, zero_point: int) -> Array:
     steps = np.arange(-300, 300.5, 0.25)
     near = (steps * np.float64(np.float32(scale))).astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        nearest = [near, np.nextafter(near, np.float32(np.inf)), np.nextafter(near, np.float32(-np.inf))]
+        nearest = [
+            near,
+            np.nextafter(near, np.float32(np.inf)),
+            np.nextafter(near, np.float32(-np.inf)),
+        ]
         generator = np.random.default_rng(zero_point & 0xFF)
         bits = generator.integers(0, 2**32, 3000, dtype=np.uint32).view(np.float32)
         extreme = [0.0, -0.0, 1e-45, -1e-45, 3.4e38, -3.4e38, np.inf, -np.inf, np.nan, -np.nan]

@@ -7,7 +7,6 @@ import pytest
 from extreme_layers import OPERATORS as WEIGHTED
 from extreme_layers import extreme_layers
 from layer_bench import Bench, build_layers, unequal_networks, with_rounding
-from support.networks import Joined, join, mobile_chain, single_ops
 
 from midge.c_emitter import KERNELS, Kernel, Layer, choose_kernels, layers_of
 from midge.c_emitter.choose import candidates
@@ -17,6 +16,7 @@ from midge.graph import Rounding
 from midge.importers import import_tflite
 from midge.synthetic import SyntheticNetwork
 from midge.virtual_mcu import CORES
+from support.networks import Joined, join, mobile_chain, single_ops
 
 PORTABLE_BENCHES = (
     Bench("cortex-m0plus"),
@@ -59,9 +59,11 @@ def bench_for(number: int, kernel: Kernel) -> Bench:
     return bench
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: (
-    f"{CASES[n][0].kind}-{CASES[n][0].variant}-{CASES[n][1].value}"
-))
+@pytest.mark.parametrize(
+    "number",
+    range(len(CASES)),
+    ids=lambda n: f"{CASES[n][0].kind}-{CASES[n][0].variant}-{CASES[n][1].value}",
+)
 def test_kernel_equals_the_interpreter_with_its_input_as_near_as_it_promises(number: int) -> None:
     kernel, rounding = CASES[number]
     joined = applicable(kernel, rounding)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.networks import dense, mobile_chain, padded, two_by_two
 
 from midge.cli import main
 from midge.synthetic import SyntheticNetwork
+from support.networks import dense, mobile_chain, padded, two_by_two
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.faults import with_flipped_bits
 
 from midge import commands
 from midge.driver import Artifact
+from support.faults import with_flipped_bits
 
 
-def test_equal_layers_end_with_0(
-    midge: Callable[..., Any], models: Path, tmp_path: Path
-) -> None:
+def test_equal_layers_end_with_0(midge: Callable[..., Any], models: Path, tmp_path: Path) -> None:
     run = ("run", models / "mobile_chain.tflite", "--compare-layers")
     shown = midge(*run)
     assert (shown.code, shown.err) == (0, "")

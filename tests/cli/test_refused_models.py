@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tflite
-from support.networks import INPUT, bell_weights, dense, mobile_chain, network
 
 from midge.synthetic import ModelDescription, write_tflite
 from midge.synthetic.model_description import (
@@ -19,6 +18,7 @@ from midge.synthetic.model_description import (
     Tensor,
 )
 from midge.synthetic.network_builder import NetworkBuilder
+from support.networks import INPUT, bell_weights, dense, mobile_chain, network
 
 Refused = Callable[..., str]
 
@@ -84,7 +84,9 @@ def test_unsupported_operators_are_all_listed(
 
 def _with_other_operators(content: bytes, names: dict[str, str]) -> bytes:
     """The file with each kind of operator turned into another, its options left as they are."""
-    codes = {getattr(tflite.BuiltinOperator, a): getattr(tflite.BuiltinOperator, names[a]) for a in names}
+    codes = {
+        getattr(tflite.BuiltinOperator, a): getattr(tflite.BuiltinOperator, names[a]) for a in names
+    }
     data = bytearray(content)
     model = tflite.Model.GetRootAs(data, 0)
     for index in range(model.OperatorCodesLength()):

@@ -18,7 +18,9 @@ def test_unknown_words_are_one_message_with_the_known_ones(refused: Refused, mod
     refused("run", model, "--cc", "icc", match=r"argument --cc: invalid choice: 'icc'.*zig.*gcc")
     refused("run", model, "--emulator", "bochs", match="--emulator: invalid choice.*unicorn.*qemu")
     refused("compile", model, "--out", "x", "--c-level", "9", match="--c-level: invalid choice")
-    refused("run", model, "--taget", "x", match="unrecognized arguments: --taget x; see `midge --help`")
+    refused(
+        "run", model, "--taget", "x", match="unrecognized arguments: --taget x; see `midge --help`"
+    )
     refused("run", match="required: model; see `midge run --help`")
     refused("compile", model, match="required: --out; see `midge compile --help`")
     refused("fly", model, match="invalid choice: 'fly'.*compile")
@@ -105,13 +107,13 @@ def test_places_that_cannot_be_written(refused: Refused, models: Path, tmp_path:
     # Below a regular file nobody can write, not even root.
     (tmp_path / "file").write_text("in the way")
     model, below = models / "dense.tflite", tmp_path / "file" / "below"
-    for out in (below, tmp_path / "file"):
-        refused("compile", model, "--out", out, match=r"file.*: cannot be written: \w+")
-        refused("selftest", model, "--out", out, match=r"file.*: cannot be written: \w+")
+    refused("compile", model, "--out", below, match=r"below.*: cannot be written: Not a directory")
+    refused(
+        "selftest", model, "--out", tmp_path / "file", match=r"file: cannot be written: File ex"
+    )
     np.save(tmp_path / "x.npy", np.zeros((1, 8), np.int8))
     run = ("run", model, "--input", tmp_path / "x.npy")
     refused(*run, "--output", f"{below}.npy", match=r"below\.npy: cannot be written: Not a direct")
-    refused(*run, "--json", below, match="below: cannot be written: Not a directory")
     refused("targets", "--json", below, match="below: cannot be written: Not a directory")
     refused(*run, "--json", tmp_path, match="cannot be written: Is a directory")
     assert (tmp_path / "file").read_text() == "in the way"

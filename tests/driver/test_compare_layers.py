@@ -4,6 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+import midge
+from midge.driver import Artifact, Comparison, Difference, compare_layers
+from midge.driver.samples import random_sample
+from midge.errors import UserError
+from midge.graph import interpret
 from support.faults import with_flipped_bits
 from support.networks import (
     Array,
@@ -14,12 +20,6 @@ from support.networks import (
     residual_branches,
     two_by_two,
 )
-
-import midge
-from midge.driver import Artifact, Comparison, Difference, compare_layers
-from midge.driver.samples import random_sample
-from midge.errors import UserError
-from midge.graph import interpret
 
 
 def with_flipped_weight(artifact: Artifact, tensor: str, at: int, bits: int) -> Artifact:
@@ -59,9 +59,7 @@ def test_difference_names_layer_element_and_both_values() -> None:
     bias = spoilt.tensors[third.inputs[2]]
     folded = np.array(bias.data)
     folded[5 // x.shape[3]] += x.zero_point * weight_step
-    spoilt = replace(
-        spoilt, tensors={**spoilt.tensors, bias.name: replace(bias, data=folded)}
-    )
+    spoilt = replace(spoilt, tensors={**spoilt.tensors, bias.name: replace(bias, data=folded)})
     device = interpret(spoilt, sample)[tensor]
     unequal = np.argwhere(device != sound)
     assert len(unequal), "the fault must show"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.networks import INPUT, imported, network
 
 import midge
 from midge.c_emitter import choose_kernels
@@ -21,6 +20,7 @@ from midge.synthetic.model_description import FullyConnectedOptions, Pool2DOptio
 from midge.synthetic.network_builder import NetworkBuilder, Weights
 from midge.toolchain import COMPILER_KINDS, target_for
 from midge.virtual_mcu import target, targets
+from support.networks import INPUT, imported, network
 
 
 @cache
@@ -148,7 +148,10 @@ def test_the_command_line_says_it_in_one_message(
 ) -> None:
     (tmp_path / "big.tflite").write_bytes(wide_image(400).model_bytes)
     out = tmp_path / "out"
-    assert main(["compile", str(tmp_path / "big.tflite"), "--target", "rp2040", "--out", str(out)]) == 2
+    assert (
+        main(["compile", str(tmp_path / "big.tflite"), "--target", "rp2040", "--out", str(out)])
+        == 2
+    )
     shown = capsys.readouterr()
     assert shown.err.startswith("midge: error: big does not fit Raspberry Pi RP2040")
     assert shown.err.count("midge: ") == 1

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from support.networks import INPUT, conv, dense, imported, mobile_chain, network
 
 import midge
 from midge.c_emitter import Choice, choose_kernels
@@ -11,6 +10,7 @@ from midge.c_emitter.choose import candidates
 from midge.graph import Graph
 from midge.passes import run_passes
 from midge.synthetic.network_builder import NetworkBuilder
+from support.networks import INPUT, conv, dense, imported, mobile_chain, network
 
 DSP = frozenset({"dsp"})
 

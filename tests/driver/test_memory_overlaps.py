@@ -6,6 +6,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+
+import midge
+from midge.c_emitter import KERNELS, Kernel, Layer
+from midge.driver import Artifact
+from midge.driver.samples import random_sample
+from midge.graph import interpret, outputs_of
+from midge.synthetic import random_network
+from midge.synthetic.model_description import AddOptions, FullyConnectedOptions, Pool2DOptions
+from midge.synthetic.network_builder import NetworkBuilder
+from midge.virtual_mcu import MemoryView, UnicornMachine
 from support.networks import (
     INPUT,
     Array,
@@ -18,16 +28,6 @@ from support.networks import (
     residual_branches,
     two_by_two,
 )
-
-import midge
-from midge.c_emitter import KERNELS, Kernel, Layer
-from midge.driver import Artifact
-from midge.driver.samples import random_sample
-from midge.graph import interpret, outputs_of
-from midge.synthetic import random_network
-from midge.synthetic.model_description import AddOptions, FullyConnectedOptions, Pool2DOptions
-from midge.synthetic.network_builder import NetworkBuilder
-from midge.virtual_mcu import MemoryView, UnicornMachine
 
 CORES = ("cortex-m4", "cortex-m0plus", "cortex-m33", "rv32imc")
 
@@ -118,7 +118,9 @@ def test_random_networks_survive_poison() -> None:
     shared = reordered = 0
     for seed in range(12):
         made = random_network(seed, max_ops=10, max_elements=300)
-        artifact = midge.compile(imported(made), target=CORES[seed % len(CORES)], optimisation="-O1")
+        artifact = midge.compile(
+            imported(made), target=CORES[seed % len(CORES)], optimisation="-O1"
+        )
         found = run_poisoned(artifact, seed)
         assert found.equal, f"{found.problems}\n{made.description}"
         shared += len(artifact.plan.shared)

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.networks import dense, imported, two_by_two
 
 from midge.driver.samples import random_sample, take_samples
 from midge.errors import UserError
 from midge.graph import Graph
+from support.networks import dense, imported, two_by_two
 
 pytestmark = pytest.mark.tiny
 
@@ -92,9 +92,7 @@ def test_outputs_come_in_the_form_of_the_inputs() -> None:
     outputs = [{n: np.zeros(TWO.tensors[n].shape, np.int8) for n in TWO.outputs}]
     arrays = {"input_0": zeros(*IMAGE), "input_1": zeros(*PIXEL)}
     packed = take_samples(TWO, arrays).pack(TWO, outputs)
-    assert {n: a.shape for n, a in packed.items()} == {
-        n: TWO.tensors[n].shape for n in TWO.outputs
-    }
+    assert {n: a.shape for n, a in packed.items()} == {n: TWO.tensors[n].shape for n in TWO.outputs}
     alone = take_samples(DENSE, zeros(1, 8)).pack(DENSE, [{DENSE.outputs[0]: zeros(1, 5)}])
     assert isinstance(alone, np.ndarray)
     named = take_samples(DENSE, {"input_0": zeros(1, 8)})

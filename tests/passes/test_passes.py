@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.networks import INPUT, Array, bell_weights, conv, imported, network, padded
 
 from midge.errors import InternalError, UserError
 from midge.graph import Graph, Op, interpret, outputs_of, verify
@@ -25,6 +24,7 @@ from midge.synthetic.model_description import (
     Quantization,
 )
 from midge.synthetic.network_builder import NetworkBuilder
+from support.networks import INPUT, Array, bell_weights, conv, imported, network, padded
 
 ALL = (*PIPELINE, run_passes)
 
@@ -167,9 +167,7 @@ def test_pad_whose_scale_differs_by_a_hair_stays() -> None:
     # And the scale matters: with the input's own, the outputs are others.
     (x,) = before.inputs
     pad, convolution = before.ops
-    own = replace(
-        before.tensors[pad.outputs[0]], quantization=before.tensors[x].quantization
-    )
+    own = replace(before.tensors[pad.outputs[0]], quantization=before.tensors[x].quantization)
     other = replace(before, tensors={**before.tensors, own.name: own})
     (sample, *_) = samples(before)
     outputs = [interpret(g, sample)[convolution.outputs[0]] for g in (before, other)]

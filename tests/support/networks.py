@@ -173,7 +173,7 @@ class Joined:
 
     def network_of(self, name: str) -> SyntheticNetwork:
         """The network to which an op or tensor belongs."""
-        return self.networks[int(name.split("/")[0])]
+        return self.networks[int(name.split("/", maxsplit=1)[0])]
 
 
 def join(networks: Sequence[SyntheticNetwork], name: str = "joined") -> Joined:

@@ -1,6 +1,6 @@
 """Graph and plan -> C. The kernel table is `KERNELS`."""
 
-from midge.c_emitter.choose import Choice, Measure, choose_kernels
+from midge.c_emitter.choose import Choice, Measure, choose_kernels, leanest_kernels
 from midge.c_emitter.emitter import Emitted, emit_c
 from midge.c_emitter.kernel import Kernel, Layer, layers_of
 from midge.c_emitter.kernels import KERNELS
@@ -16,5 +16,6 @@ __all__ = [
     "choose_kernels",
     "emit_c",
     "layers_of",
+    "leanest_kernels",
     "planning_problem",
 ]

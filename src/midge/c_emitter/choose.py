@@ -98,3 +98,15 @@ def choose_kernels(
             else [min(a, b, key=lambda o: o[0]) for a, b in zip(best, offers, strict=True)]
         )
     return tuple(kernel for _, kernel in best)
+
+
+def leanest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
+    """The kernel with the least scratch for each layer: what is tried where the fastest do not fit.
+
+    Raises:
+        UnsupportedError: a layer has no kernel.
+    """
+    return tuple(
+        min(row.kernels, key=lambda kernel: kernel.scratch_bytes(row.layer), default=None)
+        for row in candidates(graph, features)
+    )

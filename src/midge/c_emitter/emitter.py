@@ -23,9 +23,8 @@ ARENA_ALIGNMENT = 16
 _INCLUDED = ("stddef", "stdint")
 
 LICENCE = """\
-SPDX-License-Identifier: Apache-2.0 WITH Midge-output-exception
 The compiler's licence does not reach what it emits: you may use, change and ship this file
-under any terms, without notices. See "Output licence exception" in the README."""
+under any terms, without notices. See "Output licence exception" in Midge's README."""
 
 
 @dataclass(frozen=True)

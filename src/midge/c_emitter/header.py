@@ -46,8 +46,8 @@ def header_text(graph: Graph, plan: Plan, version: str, licence: str, alignment:
         " *",
         " * No global variables, no heap: an arena for each thread makes it re-entrant.",
         " */",
-        f"#ifndef {macro}_H",
-        f"#define {macro}_H",
+        f"#ifndef MIDGE_NETWORK_{macro}_H",
+        f"#define MIDGE_NETWORK_{macro}_H",
         "",
         "#include <stdint.h>",
         "",
@@ -67,7 +67,7 @@ def header_text(graph: Graph, plan: Plan, version: str, licence: str, alignment:
         "/* Call once before the first run. Today no network has state; `state` may be NULL. */",
         f"void {name}_init(void *arena, void *state);",
         "",
-        "/* Where to write input `index` before a run; NULL when there is no such input. A run may overwrite it. */",
+        "/* Where to write input `index` before a run; NULL when there is no such input. A run may overwrite it, unless the network was\n   compiled with --keep-input. */",
         f"int8_t *{name}_input(void *arena, unsigned index);",
         "",
         "/* Where output `index` stands after a run, until the next write to an input; NULL when there is none. */",
@@ -81,7 +81,7 @@ def header_text(graph: Graph, plan: Plan, version: str, licence: str, alignment:
         "#ifdef __cplusplus",
         "}",
         "#endif",
-        f"#endif /* {macro}_H */",
+        f"#endif /* MIDGE_NETWORK_{macro}_H */",
         "",
     ]
     return "\n".join(lines)

@@ -62,7 +62,8 @@ class Comparison:
     def __str__(self) -> str:
         if self.difference is not None:
             return f"differs: {self.difference}"
-        return f"equal: {self.layers} layers, {self.samples} samples, every value"
+        samples = "1 sample" if self.samples == 1 else f"{self.samples} samples"
+        return f"equal: {self.layers} layers, {samples}, every value"
 
 
 def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparison:

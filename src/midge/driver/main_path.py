@@ -8,11 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from midge.c_emitter import Choice, Emitted, Measure, choose_kernels, emit_c, planning_problem
+from midge.c_emitter import (
+    Choice,
+    Emitted,
+    Measure,
+    choose_kernels,
+    emit_c,
+    leanest_kernels,
+    planning_problem,
+)
 from midge.driver.artifact import Artifact
 from midge.driver.fit import check_fits, explain_overflow
 from midge.driver.settings import Settings
-from midge.errors import ToolError, UserError
+from midge.errors import DoesNotFitError, ToolError, UserError
 from midge.graph import Graph, verify
 from midge.importers import import_tflite
 from midge.memory_plan import Plan, Problem, plan_memory
@@ -72,10 +80,18 @@ def compile_graph(
     settings = Settings(find_target(target), cc, optimisation, keep_input)
     lowered = run_passes(verify(graph))
     measure = _measure_on_virtual_core(lowered, settings) if measured else None
-    choice = choose_kernels(lowered, settings.target.core.features, measure)
-    artifact = realise(lowered, choice, settings)
-    check_fits(artifact)
-    return artifact
+    features = settings.target.core.features
+    fastest = choose_kernels(lowered, features, measure)
+    leanest = leanest_kernels(lowered, features)
+    refusals = []
+    for choice in dict.fromkeys((fastest, leanest)):
+        try:
+            artifact = realise(lowered, choice, settings)
+            check_fits(artifact)
+            return artifact
+        except DoesNotFitError as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def realise(graph: Graph, choice: Choice, settings: Settings) -> Artifact:
@@ -134,9 +150,16 @@ def _build(planned: Planned, emitted: Emitted, settings: Settings) -> Program | 
         raise explain_overflow(error, graph, planned.plan, settings.target) from None
 
 
+_DOES_NOT_FIT = 1 << 62
+"""Cycles of a layer whose program cannot even be linked."""
+
+
 def _measure_on_virtual_core(graph: Graph, settings: Settings) -> Measure:
     def measure(choice: Choice) -> list[int]:
-        costs = realise(graph, choice, settings).layer_costs()
+        try:
+            costs = realise(graph, choice, settings).layer_costs()
+        except DoesNotFitError:
+            return [_DOES_NOT_FIT] * len(graph.ops)
         return [costs[op.name] for op in graph.ops]
 
     return measure

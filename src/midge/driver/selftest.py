@@ -27,7 +27,7 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
     interpreter.
 
     Returns:
-        Text by file name: ``<name>.h``, ``<name>.c``, ``main.c``, ``README.md``.
+        Text by file name: ``<name>.h``, ``<name>.c``, ``main.c``, ``SELFTEST.md``.
 
     Raises:
         UserError: the network is called ``main``.
@@ -64,7 +64,7 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
         "OUTPUT_BYTES": ", ".join(str(graph.tensors[n].size_bytes) for n in graph.outputs),
     }.items():
         main = main.replace(f"@{key}@", value)
-    return {**artifact.emitted.files, "main.c": main, "README.md": _readme(artifact)}
+    return {**artifact.emitted.files, "main.c": main, "SELFTEST.md": _readme(artifact)}
 
 
 def _array(name: str, values: Array) -> str:

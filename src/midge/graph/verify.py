@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from midge.errors import UserError
-from midge.graph.types import Graph, Op, Quantization, Tensor
+from midge.graph.operands import expect_per_tensor
+from midge.graph.types import Attributes, Graph, Op, Quantization, Tensor
 
 LARGEST_TENSOR_BYTES = 1 << 28
 """Far beyond any microcontroller; stops a hostile file from asking for gigabytes."""
+LONGEST_GRAPH_NAME = 128
+"""Of emitted files and symbols; file systems and linkers take twice as much."""
 HIGHEST_RANK = 8
 
 
@@ -27,8 +31,16 @@ def verify(graph: Graph) -> Graph:
     Raises:
         UserError: the first broken invariant, with its place.
     """
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", graph.name):
-        raise UserError(f"graph name {graph.name!r} is not a C identifier")
+    if len(graph.name) > LONGEST_GRAPH_NAME:
+        raise UserError(
+            f"graph name {graph.name[:20]!r}... has {len(graph.name)} characters; up to "
+            f"{LONGEST_GRAPH_NAME} are supported"
+        )
+    if not re.fullmatch(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", graph.name):
+        raise UserError(
+            f"graph name {graph.name!r} is not a C identifier of an application: letters, "
+            "digits and _, no digit and no __ first"
+        )
     if not re.fullmatch(r"([0-9a-f]{64})?", graph.digest):
         raise UserError(
             f"{graph.name}: digest {graph.digest!r} is not SHA-256 in 64 hexadecimal digits"
@@ -48,6 +60,13 @@ def verify(graph: Graph) -> Graph:
     for name in graph.outputs:
         if name not in written:
             raise UserError(f"{graph.name}: output {name!r} is never computed")
+    # What an operator reads or writes it has checked itself, and said more of.
+    for tensor in (graph.tensors[name] for name in (*graph.inputs, *graph.outputs)):
+        if tensor.quantization is not None:
+            try:
+                expect_per_tensor(tensor)
+            except UserError as error:
+                raise type(error)(f"{graph.name}: input or output {error}") from None
     return graph
 
 
@@ -122,6 +141,7 @@ def _verify_op(graph: Graph, op: Op, place: str, written: set[str]) -> None:
         if name in written:
             raise UserError(f"{place}: writes {name!r}, which is written already")
         written.add(name)
+    _verify_attributes(op.attributes, place)
     inputs, outputs = graph.op_inputs(op), graph.op_outputs(op)
     try:
         types = op.attributes.infer(inputs)
@@ -141,3 +161,26 @@ def _verify_op(graph: Graph, op: Op, place: str, written: set[str]) -> None:
         op.attributes.check(inputs, outputs)
     except UserError as error:
         raise type(error)(f"{place}: {error}") from None
+
+
+def _verify_attributes(attributes: Attributes, place: str) -> None:
+    """Attributes are of their declared types: what is made by hand is not checked by Python."""
+    for name, declared in get_type_hints(type(attributes)).items():
+        if get_origin(declared) is ClassVar:
+            continue
+        value = getattr(attributes, name)
+        if not _is_of(value, declared):
+            raise UserError(f"{place}: {name} is {value!r}; expected {declared}")
+
+
+def _is_of(value: object, declared: Any) -> bool:
+    if get_origin(declared) is not tuple:
+        return type(value) is declared
+    kinds = get_args(declared)
+    if not isinstance(value, tuple):
+        return False
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return all(_is_of(v, kinds[0]) for v in value)
+    return len(value) == len(kinds) and all(
+        _is_of(v, kind) for v, kind in zip(value, kinds, strict=True)
+    )

@@ -10,6 +10,7 @@ import re
 
 from midge.errors import UnsupportedError, UserError
 from midge.graph import Graph, Op, Tensor, verify
+from midge.graph.verify import LONGEST_GRAPH_NAME
 from midge.importers.tflite_file import TfliteModel, TfliteOp, read_tflite
 from midge.importers.tflite_ops import CONVERTERS
 from midge.importers.tflite_ops.operands import Operands
@@ -90,7 +91,7 @@ def c_identifier(source: str) -> str:
     identifier = re.sub(r"[^A-Za-z0-9_]", "_", stem, flags=re.ASCII).strip("_").lower()
     if not identifier or not identifier[0].isalpha() or identifier in _RESERVED:
         identifier = f"model_{identifier}".rstrip("_")
-    return identifier
+    return identifier[:LONGEST_GRAPH_NAME]
 
 
 _RESERVED = frozenset(

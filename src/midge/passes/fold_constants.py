@@ -6,11 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from midge.errors import UserError
 from midge.graph import Graph, Op
+
+MOST_ELEMENTS = 1 << 22
+"""Of an operator's outputs: beyond any flash; stops a small file from growing large here."""
 
 
 def fold_constants(graph: Graph) -> Graph:
     """Replace every operator whose inputs are all constants by its results.
+
+    Raises UserError where the results are too large to be anybody's constants.
 
     Requires a verified graph; ensures that every remaining operator reads at least one computed
     tensor.
@@ -23,6 +29,11 @@ def fold_constants(graph: Graph) -> Graph:
             kept.append(op)
             continue
         outputs = graph.op_outputs(op)
+        if sum(t.size for t in outputs) > MOST_ELEMENTS:
+            raise UserError(
+                f"{graph.name}: op {op.name!r} ({op.kind}) computes over {MOST_ELEMENTS} "
+                "constants; export the model with them stored"
+            )
         values = [None if t is None else t.data for t in inputs]
         for tensor, value in zip(
             outputs, op.attributes.evaluate(values, inputs, outputs), strict=True

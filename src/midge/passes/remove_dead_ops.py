@@ -6,7 +6,7 @@ from midge.graph import Graph, Op
 
 
 def remove_dead_ops(graph: Graph) -> Graph:
-    """Keep the operators that an output of the graph needs.
+    """Keep the operators that an output of the graph needs, and the tensors that they name.
 
     Requires a verified graph; ensures that every operator has an output that something reads.
     """
@@ -16,4 +16,5 @@ def remove_dead_ops(graph: Graph) -> Graph:
         if needed.intersection(op.outputs):
             kept.append(op)
             needed.update(op.inputs)
-    return graph if len(kept) == len(graph.ops) else graph.with_ops(kept[::-1])
+    live = graph.with_ops(kept[::-1])
+    return graph if len(live.tensors) == len(graph.tensors) else live

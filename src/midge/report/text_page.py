@@ -154,7 +154,7 @@ def _memory(plan: Json) -> list[str]:
         bound = "the lower bound of this order of steps"
     order = "in another order than the file's" if plan["reordered"] else "in the file's order"
     text = (
-        f"Arena {byte_count(arena)}: {bound}; most alive at once without sharing "
+        f"Arena {byte_count(arena)}: {bound}; most alive at once without sharing or scratch "
         f"{byte_count(plan['live_set_bytes'])}; outputs written over dying inputs: "
         f"{len(plan['shared'])}; steps {order}"
     )

@@ -207,7 +207,7 @@ def _harness_binding(interface: ModelInterface, required_macros: tuple[str, ...]
     lines = ["#ifndef MIDGE_HARNESS_MODEL_H", "#define MIDGE_HARNESS_MODEL_H", ""]
     for condition in required_macros:
         lines += [f"#if !({condition})", f'#error "expected of this core: {condition}"', "#endif"]
-    lines += ["", "#include <stdint.h>", "", f'#include "{name}.h"', ""]
+    lines += ["", "#include <stdint.h>", "", f'#include "../model/{name}.h"', ""]
     for suffix in ("ARENA_BYTES", "ARENA_ALIGN", "STATE_BYTES"):
         lines.append(f"#define MIDGE_HARNESS_{suffix} {name.upper()}_{suffix}")
     for suffix in ("init", "run", "input", "output"):

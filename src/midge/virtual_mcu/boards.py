@@ -200,7 +200,7 @@ def _board(name: str, entry: Mapping[str, Any]) -> Board:
         clock_hz=entry["clock_hz"],
         ram_bytes=entry["ram_bytes"],
         flash_bytes=entry["flash_bytes"],
-        multiplier_cycles=entry["multiplier_cycles"],
+        multiplier_cycles=entry.get("multiplier_cycles", 1),
         flash=_flash(entry.get("flash")),
         energy=Energy(clock_hz=entry["clock_hz"], **energy) if energy else None,
         sources=MappingProxyType(dict(entry["sources"])),
@@ -210,9 +210,17 @@ def _board(name: str, entry: Mapping[str, Any]) -> Board:
 
 def _load() -> Mapping[str, Board]:
     text = resources.files("midge.virtual_mcu").joinpath("boards.toml").read_text("utf-8")
-    return MappingProxyType(
-        {name: _board(name, entry) for name, entry in tomllib.loads(text).items()}
-    )
+    boards = {}
+    for name, entry in tomllib.loads(text).items():
+        try:
+            boards[name] = _board(name, entry)
+        except (KeyError, TypeError) as error:
+            raise InternalError(
+                f"boards.toml: board {name!r}: {type(error).__name__}: {error}; the head of the "
+                f"file "
+                "says which keys a board has"
+            ) from error
+    return MappingProxyType(boards)
 
 
 BOARDS: Mapping[str, Board] = _load()

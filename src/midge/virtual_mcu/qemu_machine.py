@@ -123,7 +123,7 @@ class QemuMachine:
         if found is None:
             raise ToolError(
                 f"{self._board.program}: not found on PATH, and --emulator qemu needs it for "
-                f"{program.core}; {install_hint(self._board.program)}, or choose --emulator unicorn"
+                f"{program.core}; {install_hint(self._board.program)}"
             )
         self._executable = found
         self._family = "arm" if self._board.program == "qemu-system-arm" else "riscv"
@@ -265,7 +265,7 @@ class QemuMachine:
         if "plugin" in text.lower():
             return ToolError(
                 f"{self._board.program}: cannot load the TCG plugin that counts instructions; take "
-                f"a build with plugins, as Debian's is, or choose --emulator unicorn:\n{text[:500]}"
+                f"a build with plugins, as Debian's is:\n{text[:500]}"
             )
         return ToolError(
             f"{self._board.program} ended with status {status} while running {name}:\n{text[:2000]}"

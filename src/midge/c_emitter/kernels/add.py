@@ -35,7 +35,7 @@ def broadcast_strides(
     strides = []
     for operand in operands:
         padded = (1,) * (len(shape) - len(operand)) + operand
-        dense = np.cumprod((1, *padded[:0:-1]))[::-1]
+        dense = np.cumprod((1, *padded[:0:-1]))[::-1][: len(shape)]
         strides.append([0 if n == 1 else int(s) for n, s in zip(padded, dense, strict=True)])
     merged: list[int] = []
     kept: list[list[int]] = [[] for _ in operands]

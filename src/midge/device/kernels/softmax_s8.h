@@ -41,7 +41,7 @@ MIDGE_KERNEL int32_t midge_shift_left_saturating(int32_t value, int32_t bits) {
     return value < -limit ? INT32_MIN : value * (1 << bits);
 }
 
-/* 2^(31 + leading zeros of value - 31) / value in Q0.31, by Newton's method; value > 0. */
+/* 2^(31 - leading zeros) / value in Q0.31, by Newton's method; value > 0. */
 MIDGE_KERNEL int32_t midge_reciprocal(int32_t value, int32_t *leading_zeros) {
     uint32_t normal = (uint32_t)value;
     *leading_zeros = 0;

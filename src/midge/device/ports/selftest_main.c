@@ -1,5 +1,5 @@
 /* Emitted by Midge @MIDGE_VERSION@: holds @MODEL_NAME@ on a board against golden vectors, and times it.
-   See README.md beside this file. */
+   See SELFTEST.md beside this file. */
 #include <stdint.h>
 
 #include "@MODEL_NAME@.h"

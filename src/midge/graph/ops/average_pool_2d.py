@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from midge.errors import UserError
 from midge.graph.operands import expect_rank, expect_same_quantization, expect_type, take, tensor
 from midge.graph.requantize import activation_range
 from midge.graph.types import Activation, Array, Attributes, DType, Tensor, TensorType
 from midge.graph.window import Pair, Window
+
+LARGEST_WINDOW = 1 << 23
+"""So many values of -128, and half their count, stay within int32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,11 @@ class AveragePool2D(Attributes):
         """Input and output stand for the same reals, and every window touches the image."""
         x = tensor(inputs[0])
         expect_same_quantization(x, outputs[0])
+        taps = min(self.kernel[0], x.shape[1]) * min(self.kernel[1], x.shape[2])
+        if taps > LARGEST_WINDOW:
+            raise UserError(
+                f"sums of {taps} elements may overflow int32; up to {LARGEST_WINDOW} fit"
+            )
         self.window().expect_touching((x.shape[1], x.shape[2]))
         self.window().expect_gatherable(x.shape)
         activation_range(outputs[0], self.activation)

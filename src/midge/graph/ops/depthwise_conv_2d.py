@@ -10,7 +10,7 @@ import numpy as np
 from midge.errors import UserError
 from midge.graph import accumulate
 from midge.graph.operands import expect_rank, expect_type, take, tensor
-from midge.graph.requantize import Requantization
+from midge.graph.requantize import Int64Array, Requantization
 from midge.graph.types import Activation, Array, Attributes, DType, Rounding, Tensor, TensorType
 from midge.graph.window import Pair, Window
 
@@ -82,10 +82,11 @@ class DepthwiseConv2D(Attributes):
     ) -> tuple[Array, ...]:
         """One product a tap and channel, summed in int64."""
         x, w = tensor(inputs[0]), tensor(inputs[1])
-        multiplier = w.shape[3] // x.shape[3]
         image = np.asarray(values[0]).astype(np.int64) - x.zero_point
-        patches = np.repeat(self.window(w).patches(image, 0), multiplier, axis=-1)
-        accumulator = (patches * np.asarray(values[1])[0].astype(np.int64)).sum(axis=(3, 4))
+        patches: Int64Array = self.window(w).patches(image, 0).astype(np.int64)
+        weights = np.asarray(values[1]).astype(np.int64).reshape(*w.shape[1:3], x.shape[3], -1)
+        sums: Int64Array = np.einsum("nijhwc,hwcm->nijcm", patches, weights)
+        accumulator = sums.reshape(outputs[0].shape)
         return (accumulate.finish(self, accumulator, values, inputs, outputs[0]),)
 
     def macs(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
