@@ -17,7 +17,7 @@ def test_equal_layers_end_with_0(midge: Callable[..., Any], models: Path, tmp_pa
     run = ("run", models / "mobile_chain.tflite", "--compare-layers")
     shown = midge(*run)
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out == "equal: 12 layers, 1 samples, every value\n"
+    assert shown.out == "equal: 12 layers, 1 sample, every value\n"
     x = np.random.default_rng(0).integers(-128, 128, (3, 14, 14, 3)).astype(np.int8)
     np.save(tmp_path / "x.npy", x)
     assert midge(*run, "--input", tmp_path / "x.npy").out.startswith("equal: 12 layers, 3 samples")

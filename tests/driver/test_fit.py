@@ -20,7 +20,7 @@ from midge.synthetic.model_description import FullyConnectedOptions, Pool2DOptio
 from midge.synthetic.network_builder import NetworkBuilder, Weights
 from midge.toolchain import COMPILER_KINDS, target_for
 from midge.virtual_mcu import target, targets
-from support.networks import INPUT, imported, network
+from support.networks import INPUT, conv, imported, network
 
 
 @cache
@@ -132,6 +132,19 @@ def test_weights_over_what_is_emulated(cc: str) -> None:
         message,
     ), message
     assert "RAM" not in message
+
+
+def test_fast_kernels_give_way_where_only_leaner_ones_fit() -> None:
+    # Two widened windows of 9 by 512 bytes are 18 KB of scratch, one window is 4.5 KB.
+    def add(builder: NetworkBuilder) -> str:
+        return conv(builder, builder.input((1, 31, 16, 512), INPUT), 4)
+
+    graph = imported(network("deep", add))
+    variants = {
+        place: [k.variant for k in midge.compile(graph, target=place).choice if k]
+        for place in ("nrf52840", "stm32l4r5zi")
+    }
+    assert variants == {"nrf52840": ["portable"], "stm32l4r5zi": ["dsp"]}
 
 
 @pytest.mark.tiny
