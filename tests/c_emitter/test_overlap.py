@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from midge.c_emitter import overlap
@@ -24,72 +26,77 @@ def least_safe(steps: Steps, input_bytes: int, *, reads_first: bool) -> int:
     return worst
 
 
-def window_steps(
-    window: Window, batches: int, image: tuple[int, int], in_c: int, out_c: int, step: int
-) -> Steps:
-    """A kernel that computes `step` pixels at a time, image after image."""
-    rows, columns = window.tap_indices(image)
-    height, width = image
-    pixels = [(r, c) for r in rows for c in columns]
-    steps: Steps = []
-    for batch in range(batches):
-        for start in range(0, len(pixels), step):
-            chosen = pixels[start : start + step]
-            read = {
-                ((batch * height + y) * width + x) * in_c + byte
-                for taps_y, taps_x in chosen
-                for y in taps_y
-                for x in taps_x
-                if 0 <= y < height and 0 <= x < width
-                for byte in range(in_c)
-            }
-            steps.append((read, (batch * len(pixels) + start + len(chosen)) * out_c))
-    return steps
+@dataclass(frozen=True)
+class Images:
+    """What a kernel walks over: `batches` images, `step` pixels at a time."""
+
+    window: Window
+    image: tuple[int, int]
+    batches: int
+    in_c: int
+    out_c: int
+    step: int
+
+    def steps(self) -> Steps:
+        rows, columns = self.window.tap_indices(self.image)
+        height, width = self.image
+        pixels = [(r, c) for r in rows for c in columns]
+        steps: Steps = []
+        for batch in range(self.batches):
+            for start in range(0, len(pixels), self.step):
+                chosen = pixels[start : start + self.step]
+                read = {
+                    ((batch * height + y) * width + x) * self.in_c + byte
+                    for taps_y, taps_x in chosen
+                    for y in taps_y
+                    for x in taps_x
+                    if 0 <= y < height and 0 <= x < width
+                    for byte in range(self.in_c)
+                }
+                written_end = (batch * len(pixels) + start + len(chosen)) * self.out_c
+                steps.append((read, written_end))
+        return steps
 
 
 sizes = st.integers(1, 5)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 paddings = st.tuples(st.integers(0, 3), st.integers(0, 3))
-
-
-@given(
-    image=st.tuples(sizes, sizes),
-    kernel=pairs,
-    stride=pairs,
-    dilation=pairs,
-    before=paddings,
-    after=paddings,
-    batches=st.integers(1, 2),
-    in_c=st.integers(1, 4),
-    out_c=st.integers(1, 4),
-    step=st.integers(1, 2),
-    reads_first=st.booleans(),
+windows = st.builds(
+    Window, kernel=pairs, stride=pairs, dilation=pairs, pad_before=paddings, pad_after=paddings
 )
+channels = st.integers(1, 4)
+walks = st.builds(
+    Images,
+    windows,
+    st.tuples(sizes, sizes),
+    st.integers(1, 2),
+    channels,
+    channels,
+    st.integers(1, 2),
+)
+
+
+@given(walk=walks, reads_first=st.booleans())
 def test_sliding_distance_is_safe_and_exact_without_padding(
-    image: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    before: tuple[int, int],
-    after: tuple[int, int],
-    batches: int,
-    in_c: int,
-    out_c: int,
-    step: int,
-    reads_first: bool,
+    walk: Images, reads_first: bool
 ) -> None:
-    window = Window(kernel, stride, dilation, before, after)
-    if any(image[d] + before[d] + after[d] < reach(kernel[d], dilation[d]) for d in (0, 1)):
-        return
-    given_distance = overlap.sliding(
-        window, batches, image, in_c, out_c, step=step, reads_first=reads_first
+    window, image = walk.window, walk.image
+    padded = [image[d] + window.pad_before[d] + window.pad_after[d] for d in (0, 1)]
+    assume(all(padded[d] >= reach(window.kernel[d], window.dilation[d]) for d in (0, 1)))
+    distance = overlap.sliding(
+        window,
+        walk.batches,
+        image,
+        walk.in_c,
+        walk.out_c,
+        step=walk.step,
+        reads_first=reads_first,
     )
-    steps = window_steps(window, batches, image, in_c, out_c, step)
-    input_bytes = batches * int(np.prod(image)) * in_c
-    exact = least_safe(steps, input_bytes, reads_first=reads_first)
-    assert given_distance >= exact
-    if before == after == (0, 0):
-        assert given_distance == exact
+    input_bytes = walk.batches * int(np.prod(image)) * walk.in_c
+    exact = least_safe(walk.steps(), input_bytes, reads_first=reads_first)
+    assert distance >= exact
+    if window.pad_before == window.pad_after == (0, 0):
+        assert distance == exact
 
 
 @given(

@@ -88,7 +88,7 @@ def test_target_that_nothing_builds_for_says_so() -> None:
     artifact = midge.compile(imported(dense()), target="esp32")
     assert artifact.program is None
     for ask in (artifact.run, artifact.open_machine, lambda: artifact.built):
-        with pytest.raises(UserError, match="esp32: (nothing here emulates|no compiler here)"):
+        with pytest.raises(UserError, match=r"esp32: (nothing here emulates|no compiler here)"):
             ask()
 
 

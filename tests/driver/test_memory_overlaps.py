@@ -50,7 +50,7 @@ class Poisoned:
 
 
 def live_bytes(artifact: Artifact, position: int) -> Array:
-    """Which bytes hold a tensor that is needed after the op at this position; from the ops alone."""
+    """Which bytes hold what is needed after the op at this position; from the ops alone."""
     graph, plan = artifact.graph, artifact.plan
     written = dict.fromkeys(graph.inputs, -1)
     last_read = dict.fromkeys(graph.inputs, -1)

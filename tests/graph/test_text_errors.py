@@ -224,6 +224,6 @@ def test_any_spoiled_text_is_a_graph_or_a_user_error(edits: list[tuple[int, int,
     try:
         graph = parse_graph(text, CONSTANTS)
     except UserError as error:
-        assert str(error).startswith("graph text: ")  # noqa: PT017
+        assert str(error).startswith("graph text: ")
     else:
         assert isinstance(graph, Graph)
