@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.graph import Graph, Op, Tensor
+from midge.graph import Graph, Op, Rounding, Tensor
 from midge.synthetic import model_description as description
 from midge.synthetic import write_tflite
 
@@ -38,6 +38,17 @@ def without_softmax(graph: Graph) -> Graph:
     if last.kind != "softmax":
         return graph
     return replace(graph, outputs=(last.inputs[0],)).with_ops(graph.ops[:-1])
+
+
+def rounded_half_even(graph: Graph) -> Graph:
+    """The same network with every requantisation rounded as ONNX's QLinear operators do."""
+    return graph.with_ops([replace(op, attributes=_half_even(op.attributes)) for op in graph.ops])
+
+
+def _half_even(attributes: Any) -> Any:
+    if not hasattr(attributes, "rounding"):
+        return attributes
+    return replace(attributes, rounding=Rounding.HALF_EVEN)
 
 
 def write_network(graph: Graph, folder: Path) -> None:

@@ -9,10 +9,8 @@ that cannot be installed, or does not take a network, stands there with its reas
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,65 +18,26 @@ from numpy.typing import NDArray
 
 import midge
 from bench.behind import behind_peers
-from bench.calibration_cmsis_nn import harness_header
 from bench.markdown import RESULTS, put_between, table, write_results
 from bench.mlperf_tiny import NETWORKS, REPOSITORY, Golden, Network
 from bench.peer_environments import BUILD, PEERS, NotTakenError, Peer
-from bench.peer_networks import Values, without_softmax, write_network
+from bench.peer_networks import Values, rounded_half_even, without_softmax, write_network
+from bench.peer_programs import CORE, build_peer
 from midge import Graph, MidgeError, ToolError
-from midge.graph import interpret, outputs_of
-from midge.toolchain import ModelInterface, Program, build, find_compiler
+from midge.graph import Tensor, interpret, outputs_of
+from midge.toolchain import Program
 from midge.virtual_mcu import layer_cycles, open_machine, target, total_cycles
 
-CORE = "cortex-m4"
 COMPILERS = ("zig", "gcc")
 _COUNTED = 5
 _TITLE = (
     "# Other compilers from PyPI\n\nWritten by `python -m bench.peers`: the same networks without "
     "their closing softmax, the same C compilers at -O2, the same virtual Cortex-M4; all measured "
     "here. RAM is inputs, outputs, arena, variables and stack. Values are compared with Midge's "
-    "interpreter over 25 real samples; `furthest off` is in steps of the output's int8.\n\n"
+    "interpreter over 25 real samples; `furthest off` is in steps of the output's int8; `equal, "
+    "half to even` compares with the interpreter when that rounds as ONNX does.\n\n"
 )
 _COMPARED = (25, 0)
-_IGNORED = (
-    "pragmas attributes conversion sign-conversion extra unused-parameter pedantic sign-compare "
-    "unused-function discarded-qualifiers int-conversion unused-variable unused-but-set-variable "
-    "missing-field-initializers float-conversion type-limits enum-conversion undef"
-)
-_RELAXED = (
-    '#ifdef __clang__\n#pragma clang diagnostic ignored "-Weverything"\n#else\n'
-    + "".join(f'#pragma GCC diagnostic ignored "-W{name}"\n' for name in _IGNORED.split())
-    + "#endif\n"
-)
-# What a board's C library would give them. Copies become instructions where the compiler sees
-# their size; rounding takes two additions. The functions of other activations are named by
-# emlearn's header and never called.
-_LIBRARY = {
-    "string.h": (
-        "#pragma once\n#include <stddef.h>\n"
-        "void *memcpy(void *to, const void *from, size_t n);\n"
-        "void *memset(void *to, int value, size_t n);\n"
-        "#define memcpy __builtin_memcpy\n#define memset __builtin_memset\n"
-    ),
-    "stdlib.h": "#pragma once\n#include <stddef.h>\n",
-    "stdio.h": "#pragma once\n#include <stddef.h>\n",
-    "math.h": (
-        "#pragma once\n#define INFINITY __builtin_inff()\n"
-        '#define NAN __builtin_nanf("")\n#define fabsf __builtin_fabsf\n'
-        "static inline float fmaxf(float a, float b) { return a > b ? a : b; }\n"
-        "static inline float fminf(float a, float b) { return a < b ? a : b; }\n"
-        "static inline float nearbyintf(float x)\n"
-        "{ const float big = 8388608.0f; if (x >= big || x <= -big) return x;\n"
-        "  return x < 0 ? (x - big) + big : (x + big) - big; }\n"
-        "static inline double nearbyint(double x)\n"
-        "{ const double big = 4503599627370496.0; if (x >= big || x <= -big) return x;\n"
-        "  return x < 0 ? (x - big) + big : (x + big) - big; }\n"
-        "static inline long long llrint(double x) { return (long long)nearbyint(x); }\n"
-        "static inline float expf(float x) { return x; }\n"
-        "static inline float logf(float x) { return x; }\n"
-        "static inline float tanhf(float x) { return x; }\n"
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -100,6 +59,7 @@ class Row:
         equal: Output values that equal the network's own.
         values: Of how many, over 25 real samples.
         furthest: Most steps that a value is off.
+        equal_half_even: Values equal to the network's when that rounds half to even, as ONNX does.
         numerics: How its arithmetic stands to the network's.
         note: Why there are no costs, or what had to be done.
     """
@@ -118,6 +78,7 @@ class Row:
     equal: int | None = None
     values: int | None = None
     furthest: int | None = None
+    equal_half_even: int | None = None
     numerics: str = ""
     note: str = ""
 
@@ -143,33 +104,32 @@ class Task:
         graph: Without its softmax.
         samples: Inputs.
         expected: int8 [n, outputs], from the interpreter.
+        half_even: The same with every requantisation rounded half to even.
     """
 
     network: Network
     graph: Graph
     samples: Golden
     expected: NDArray[np.int8]
+    half_even: NDArray[np.int8]
 
     @staticmethod
     def of(network: Network) -> Task:
         """Read the network and compute the answers."""
         graph = without_softmax(network.load())
         samples = network.golden().first(*_COMPARED)
-        (source,), (result,) = graph.inputs, graph.outputs
-        shape = graph.tensors[source].shape
-        answers = [
-            outputs_of(graph, interpret(graph, {source: x.reshape(shape)}))[result]
-            for x in samples.inputs
-        ]
-        expected = np.stack(answers).reshape(len(answers), -1).astype(np.int8)
-        return Task(network, graph, samples, expected)
+        answers = [_answers(g, samples) for g in (graph, rounded_half_even(graph))]
+        return Task(network, graph, samples, *answers)
+
+    @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """Input and output."""
+        tensors = self.graph.tensors
+        return tensors[self.graph.inputs[0]], tensors[self.graph.outputs[0]]
 
     def measure(self, program: Program, takes: Values, gives: Values) -> dict[str, Any]:
         """Run a program: the costs of a `Row`."""
-        source, result = (
-            self.graph.tensors[self.graph.inputs[0]],
-            self.graph.tensors[self.graph.outputs[0]],
-        )
+        source, result = self.ends
         inputs = [takes.encode(x, source) for x in self.samples.inputs]
         machine = open_machine(program, timeout_s=1200)
         inferences = machine.run([(x,) for x in inputs])
@@ -192,7 +152,18 @@ class Task:
             "equal": int(np.count_nonzero(off == 0)),
             "values": off.size,
             "furthest": int(off.max()),
+            "equal_half_even": int(np.count_nonzero(found == self.half_even)),
         }
+
+
+def _answers(graph: Graph, samples: Golden) -> NDArray[np.int8]:
+    (source,), (result,) = graph.inputs, graph.outputs
+    shape = graph.tensors[source].shape
+    answers = [
+        outputs_of(graph, interpret(graph, {source: x.reshape(shape)}))[result]
+        for x in samples.inputs
+    ]
+    return np.stack(answers).reshape(len(answers), -1).astype(np.int8)
 
 
 def midge_rows(task: Task) -> list[Row]:
@@ -220,7 +191,8 @@ def peer_rows(task: Task, peer: Peer) -> list[Row]:
             continue
         for cc in COMPILERS:
             try:
-                costs = _measure(task, peer, cc, sources, report)
+                program = build_peer(sources, report, task.ends, cc, peer.stack_bytes)
+                costs = task.measure(program, Values(**report["input"]), Values(**report["output"]))
             except MidgeError as error:
                 first = str(error).splitlines()
                 rows.append(Row(task.network.name, tool, variant, cc, note=" ".join(first[:3])))
@@ -231,55 +203,6 @@ def peer_rows(task: Task, peer: Peer) -> list[Row]:
                 Row(task.network.name, tool, variant, **costs, numerics=numerics, note=note)
             )
     return rows
-
-
-def _measure(
-    task: Task, peer: Peer, cc: str, sources: Path, report: dict[str, Any]
-) -> dict[str, Any]:
-    takes, gives = Values(**report["input"]), Values(**report["output"])
-    source = task.graph.tensors[task.graph.inputs[0]]
-    result = task.graph.tensors[task.graph.outputs[0]]
-    sizes = [takes.size_bytes(source), gives.size_bytes(result), report["scratch_bytes"]]
-    files = _foreign(sources) | _LIBRARY | _wrapper(sizes, report)
-    interface = ModelInterface("peer", (sizes[0],), (sizes[1],), ("peer_call",))
-    compiler = find_compiler(cc, CORE)
-    program = build(compiler, files, interface, stack_bytes=peer.stack_bytes, timeout_s=900)
-    return task.measure(program, takes, gives)
-
-
-def _foreign(folder: Path) -> dict[str, str]:
-    """A peer's C by file name: warnings off, include paths flat."""
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in {".c", ".h"}:
-            text = path.read_text("utf-8")
-            text = re.sub(r'#include "(?:[^"]*/)?([^"/]+)"', r'#include "\1"', text)
-            files[path.name] = _RELAXED + text if path.suffix == ".c" else text
-    return files
-
-
-def _wrapper(sizes: list[int], report: dict[str, Any]) -> dict[str, str]:
-    """The four functions that the harness calls, around the peer's one."""
-    places = [0]
-    for size in sizes:
-        places.append(places[-1] + (size + 15) // 16 * 16)
-    includes = "".join(f'#include "{name}"\n' for name in report["include"])
-    source = f"""#include "peer.h"
-{includes}{report.get("declare", "")}
-void peer_init(void *arena, void *state) {{ (void)arena; (void)state; }}
-int8_t *peer_input(void *arena, uint32_t i) {{ (void)i; return arena; }}
-const int8_t *peer_output(const void *arena, uint32_t i)
-{{ (void)i; return (const int8_t *)arena + {places[1]}; }}
-__attribute__((noinline)) static void peer_call(uint8_t *in)
-{{
-    uint8_t *out = in + {places[1]}, *scratch = in + {places[2]};
-    (void)scratch;
-    {report["call"]}
-}}
-enum midge_status peer_run(void *arena, void *state)
-{{ (void)state; peer_call(arena); return MIDGE_OK; }}
-"""
-    return {"peer.h": harness_header("peer", places[-1]), "peer.c": _RELAXED + source}
 
 
 def summary(rows: list[Row], skipped: list[str]) -> str:
@@ -302,6 +225,7 @@ def summary(rows: list[Row], skipped: list[str]) -> str:
                 row.ram,
                 f"{row.equal:,} of {row.values:,}",
                 row.furthest,
+                None if row.equal == row.values else row.equal_half_even,
             )
             for row in taken
         ]
@@ -318,6 +242,7 @@ def summary(rows: list[Row], skipped: list[str]) -> str:
             "RAM",
             "equal values",
             "furthest off",
+            "equal, half to even",
         )
         notes = {
             f"- {row.tool}{'' if row.instructions else f', {row.variant}'}: {row.note}": None
