@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midge.c_emitter import c_text
@@ -32,6 +32,7 @@ def test_arrays_are_wrapped_and_typed() -> None:
     assert long.count("-100") == 500
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_comments_stay_comments(text: str) -> None:
     inside = c_text.comment(text)
@@ -42,11 +43,13 @@ def test_comments_stay_comments(text: str) -> None:
     assert not inside.endswith("\\")
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("*/\\?\n\t \0")))
 def test_comments_of_nothing_but_trouble(text: str) -> None:
     test_comments_stay_comments.hypothesis.inner_test(text)  # type: ignore[attr-defined]
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=0.0))
 def test_float_literals_read_back_exactly(value: float) -> None:
     text = float_literal(value)

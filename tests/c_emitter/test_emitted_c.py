@@ -21,6 +21,7 @@ from midge.toolchain.compilers import zig_environment, zig_program
 from midge.version import VERSION
 from midge.virtual_mcu import CORES, open_machine
 from support.networks import Joined, imported, join, mobile_chain, single_ops, two_by_two
+from support.tools import COMPILERS, EACH_COMPILER, GCC
 
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 # What C compilers put in where a core has no instruction: copies, 64-bit arithmetic, division.
@@ -68,7 +69,7 @@ def compile_object(compiler: Compiler, files: dict[str, str], folder: Path, *fla
     return (folder / "model.o").read_bytes()
 
 
-@pytest.mark.parametrize("cc", ["zig", "gcc"])
+@pytest.mark.parametrize("cc", EACH_COMPILER)
 @pytest.mark.parametrize(("core", "level"), [("cortex-m4", "-O2"), ("cortex-m0plus", "-Os")])
 def test_every_kernel_is_clean_and_asks_for_nothing(
     cc: str, core: str, level: str, tmp_path: Path
@@ -98,7 +99,7 @@ def test_every_kernel_is_clean_and_asks_for_nothing(
 def test_other_levels_compute_the_same(level: str) -> None:
     graph = imported(two_by_two(), "net")
     sample = random_sample(graph)
-    for core, cc in (("cortex-m4", "gcc"), ("cortex-m0plus", "zig")):
+    for core, cc in (("cortex-m4", GCC), ("cortex-m0plus", "zig")):
         artifact = midge.compile(graph, target=core, cc=cc, optimisation=level)
         result = artifact.run(sample)
         assert isinstance(result.outputs, dict)
@@ -137,7 +138,7 @@ def test_header_is_cplusplus_too(tmp_path: Path) -> None:
     }, "C names, not C++ ones"
 
 
-@pytest.mark.parametrize("cc", ["zig", "gcc"])
+@pytest.mark.parametrize("cc", EACH_COMPILER)
 def test_header_in_two_files_and_two_models_in_one_program(cc: str) -> None:
     graph = imported(two_by_two(), "two")
     artifact = midge.compile(graph, target="cortex-m33", cc=cc)
@@ -190,7 +191,7 @@ def test_network_that_computes_nothing() -> None:
     # Reshapes are other names for the same bytes: there is no layer, and still a library.
     networks = [n for n in single_ops("RESHAPE") if "flatten" in n.name]
     joined = join(networks, "names")
-    for cc in ("zig", "gcc"):
+    for cc in COMPILERS:
         artifact = midge.compile(joined.graph, target="rp2040", cc=cc)
         assert artifact.emitted.layer_symbols == (None,) * len(networks)
         sample = joined.sample(1)

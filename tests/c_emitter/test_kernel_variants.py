@@ -17,15 +17,16 @@ from midge.importers import import_tflite
 from midge.synthetic import SyntheticNetwork
 from midge.virtual_mcu import CORES
 from support.networks import Joined, join, mobile_chain, single_ops
+from support.tools import GCC
 
 PORTABLE_BENCHES = (
     Bench("cortex-m0plus"),
-    Bench("rv32imc", "gcc"),
-    Bench("cortex-m3", "gcc"),
+    Bench("rv32imc", GCC),
+    Bench("cortex-m3", GCC),
     Bench("cortex-m4"),
     Bench("rv32imac"),
 )
-DSP_BENCHES = (Bench("cortex-m4"), Bench("cortex-m33", "gcc"), Bench("cortex-m7"))
+DSP_BENCHES = (Bench("cortex-m4"), Bench("cortex-m33", GCC), Bench("cortex-m7"))
 ALL_KERNELS = [k for kernels in KERNELS.values() for k in kernels]
 ROUNDED = {"add", "conv_2d", "depthwise_conv_2d", "fully_connected"}
 CASES = [

@@ -12,6 +12,7 @@ from midge.driver.samples import random_sample
 from midge.graph import Graph, interpret, outputs_of
 from midge.synthetic import ModelDescription, SyntheticNetwork, write_tflite
 from support.networks import dense, imported, join
+from support.tools import COMPILERS, GCC
 
 STEMS = (
     *(
@@ -45,14 +46,14 @@ def test_any_file_name_gives_c_identifiers(tmp_path: Path, stem: str) -> None:
 @pytest.mark.parametrize(
     ("name", "cc"),
     [
-        *(("model", "zig"), ("model", "gcc")),
-        *zip(("int", "midge", "MIDGE", "main", "_0", "net_run"), ("zig", "gcc") * 3, strict=True),
+        *(("model", "zig"), ("model", GCC)),
+        *zip(("int", "midge", "MIDGE", "main", "_0", "net_run"), ("zig", GCC) * 3, strict=True),
     ],
 )
 def test_names_that_sound_taken_build_and_run(name: str, cc: str) -> None:
     # "model" is what a file called model.tflite gives, the commonest of all.
     graph = replace(imported(dense()), name=name)
-    core = {"zig": "cortex-m3", "gcc": "rv32imc"}[cc]
+    core = "cortex-m3" if cc == "zig" else "rv32imc"
     sample = random_sample(graph)
     outputs = midge.compile(graph, target=core, cc=cc).run(sample).outputs
     assert isinstance(outputs, dict)
@@ -114,7 +115,7 @@ def test_tensor_names_cannot_leave_their_comments() -> None:
         names = {model.inputs[0]: f"in {name}", model.outputs[0]: name}
         networks.append(SyntheticNetwork(name, renamed(model, names)))
     joined = join(networks, "names")
-    for cc in ("zig", "gcc"):
+    for cc in COMPILERS:
         artifact = midge.compile(joined.graph, target="cortex-m4", cc=cc)
         sample = joined.sample(0)
         result = artifact.run(sample).outputs

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from midge.c_emitter import overlap
@@ -83,18 +83,21 @@ def distances(walk: Images, *, reads_first: bool) -> tuple[int, int]:
     return given_distance, least_safe(walk.steps(), input_bytes, reads_first=reads_first)
 
 
+@settings(deadline=None)
 @given(walk=walks(st.just((0, 0))), reads_first=st.booleans())
 def test_sliding_distance_without_padding_is_exact(walk: Images, reads_first: bool) -> None:
     distance, exact = distances(walk, reads_first=reads_first)
     assert distance == exact
 
 
+@settings(deadline=None)
 @given(walk=walks(paddings), reads_first=st.booleans())
 def test_sliding_distance_with_padding_is_safe(walk: Images, reads_first: bool) -> None:
     distance, exact = distances(walk, reads_first=reads_first)
     assert distance >= exact
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 6),
     read=st.integers(1, 9),

@@ -10,6 +10,7 @@ import pytest
 import midge as api
 from midge.report import render_html, render_text
 from support.networks import mobile_chain
+from support.tools import GCC
 
 Command = Callable[..., object]
 
@@ -58,7 +59,7 @@ def test_report_says_what_was_compiled_and_what_it_costs(compiled: Path) -> None
 def test_two_runs_write_the_same_bytes(midge: Command, models: Path, tmp_path: Path) -> None:
     for model, options in (
         ("two_by_two", ("--target", "esp32c3", "--c-level", "s")),
-        ("padded", ("--cc", "gcc", "--keep-input")),
+        ("padded", ("--cc", GCC, "--keep-input")),
     ):
         written = []
         for out in (tmp_path / f"{model}_a", tmp_path / "elsewhere" / f"{model}_b"):

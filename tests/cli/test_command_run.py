@@ -10,6 +10,7 @@ import pytest
 
 from midge.graph import Graph, interpret, outputs_of
 from support.networks import Array, dense, imported, mobile_chain, two_by_two
+from support.tools import QEMU, needs_gcc, needs_qemu
 
 Command = Callable[..., Any]
 
@@ -97,7 +98,7 @@ def test_outputs_have_the_form_of_the_inputs(
     graph = imported(mobile_chain(), "mobile_chain")
     rows = np.concatenate([expected(graph, x[None])[0] for x in images])
     for given, out, emulator in (
-        (images, rows, "qemu"),  # a batch
+        (images, rows, QEMU),  # a batch
         (images[:, None], rows, "unicorn"),
         (images[0], rows[:1], "unicorn"),  # one sample
     ):
@@ -150,6 +151,7 @@ def test_single_input_by_name_gives_the_output_by_name(
         assert np.array_equal(written[graph.outputs[0]], expected(graph, x)[0])
 
 
+@needs_gcc
 def test_gcc_and_zig_write_the_same_outputs(
     midge: Command, models: Path, tmp_path: Path, images: Array
 ) -> None:
@@ -164,14 +166,19 @@ def test_gcc_and_zig_write_the_same_outputs(
     assert written[0] == written[1]
 
 
-def test_bare_cores_without_clock_or_model_say_null(midge: Command, models: Path) -> None:
-    model = models / "dense.tflite"
-    bare = json.loads(midge("run", model, "--target", "cortex-m3", "--json", "-").out)
-    assert bare["cycles"] > bare["instructions"] > 0
-    assert bare["cycles_modelled"] == bare["cycles"], "a bare core has no flash to wait for"
-    assert (bare["latency_ms"], bare["energy_uj"]) == (None, None)
-    m55 = json.loads(midge("run", model, "--target", "cortex-m55", "--json", "-").out)
-    assert m55["emulator"] == "qemu"
-    assert m55["instructions"] > 0
-    assert m55["cycles"] is None
-    assert all(row["cycles"] is None for row in m55["layers"])
+def test_bare_core_has_no_clock_and_no_supply(midge: Command, models: Path) -> None:
+    run = ("run", models / "dense.tflite", "--target", "cortex-m3", "--json", "-")
+    content = json.loads(midge(*run).out)
+    assert content["cycles"] > content["instructions"] > 0
+    assert content["cycles_modelled"] == content["cycles"], "there is no flash to wait for"
+    assert (content["latency_ms"], content["energy_uj"]) == (None, None)
+
+
+@needs_qemu
+def test_core_without_a_cycle_model_has_no_cycles(midge: Command, models: Path) -> None:
+    run = ("run", models / "dense.tflite", "--target", "cortex-m55", "--json", "-")
+    content = json.loads(midge(*run).out)
+    assert content["emulator"] == "qemu"
+    assert content["instructions"] > 0
+    assert content["cycles"] is None
+    assert all(row["cycles"] is None for row in content["layers"])

@@ -13,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 from midge.processes import run
 from midge.toolchain import build_host_library, find_compiler
 from midge.virtual_mcu import target as find_target
+from support.tools import COMPILERS
 
 Command = Callable[..., Any]
 
@@ -83,7 +84,7 @@ def test_compiles_for_boards_without_a_warning(
     midge: Command, models: Path, tmp_path: Path, target: str
 ) -> None:
     files = written(midge, models / "mobile_chain.tflite", target, tmp_path)
-    for cc in ("zig", "gcc"):
+    for cc in COMPILERS:
         compiler = find_compiler(cc, find_target(target).core.name)
         for source in (name for name in files if name.endswith(".c")):
             done = run(
@@ -113,7 +114,7 @@ def test_riscv_counters_are_those_of_the_board(
     written_first: list[tuple[int, int]],
 ) -> None:
     written(midge, models / "dense.tflite", target, tmp_path)
-    for cc in ("zig", "gcc"):
+    for cc in COMPILERS:
         compiler = find_compiler(cc, find_target(target).core.name)
         done = run(
             [*compiler.command, *compiler.flags, "-Os", "-c", "main.c", "-o", "main.o"],

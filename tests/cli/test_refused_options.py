@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from midge.cli import main
+from support.tools import needs_qemu
 
 Refused = Callable[..., str]
 
@@ -97,8 +98,12 @@ def test_emulator_that_has_not_the_core(refused: Refused, models: Path) -> None:
         match="esp32: nothing here emulates .*; the C is emitted, with portable kernels. Run it "
         "for another target, or on the board",
     )
+
+
+@needs_qemu
+def test_layers_of_a_core_that_only_qemu_has(refused: Refused, models: Path) -> None:
     refused(
-        *("run", model, "--target", "cortex-m55", "--compare-layers"),
+        *("run", models / "dense.tflite", "--target", "cortex-m55", "--compare-layers"),
         match="cortex-m55: layers are compared under Unicorn, which does not have this core",
     )
 
@@ -148,7 +153,6 @@ def test_files_of_before_are_replaced_and_those_of_others_are_not(
     assert third == {**second, "dense.h": b"mine", "report.json": b"mine"}
 
 
-@pytest.mark.tiny
 def test_self_test_of_a_network_called_main(refused: Refused, models: Path, tmp_path: Path) -> None:
     refused(
         *("selftest", models / "dense.tflite", "--name", "main", "--out", tmp_path / "out"),

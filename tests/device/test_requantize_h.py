@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midge.graph import Rounding
@@ -80,6 +80,7 @@ multipliers = st.integers(2**30, 2**31 - 1) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(multiplier=multipliers, right=st.integers(1, 31), seed=st.integers(0, 2**16))
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_narrow_sums(rounding: Rounding, multiplier: int, right: int, seed: int) -> None:
@@ -88,6 +89,7 @@ def test_narrow_sums(rounding: Rounding, multiplier: int, right: int, seed: int)
     assert np.array_equal(found, exact(values, multiplier, right, rounding))
 
 
+@settings(deadline=None)
 @given(multiplier=multipliers, seed=st.integers(0, 2**16))
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_narrow_sums_without_a_shift(rounding: Rounding, multiplier: int, seed: int) -> None:
@@ -96,6 +98,7 @@ def test_narrow_sums_without_a_shift(rounding: Rounding, multiplier: int, seed: 
     assert np.array_equal(found, exact(values, multiplier, 0, rounding))
 
 
+@settings(deadline=None)
 @given(
     multiplier=multipliers,
     right=st.integers(-30, 31),

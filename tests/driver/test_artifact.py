@@ -13,6 +13,7 @@ from midge.errors import InternalError, UserError
 from midge.graph import interpret, outputs_of
 from midge.toolchain import build, find_compiler
 from support.networks import Array, dense, imported, mobile_chain, two_by_two
+from support.tools import QEMU
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_outputs_by_name_where_the_inputs_were() -> None:
     expected = outputs_of(artifact.graph, interpret(artifact.graph, sample))
     assert list(outputs) == list(artifact.graph.outputs)
     assert all(np.array_equal(outputs[n], expected[n]) for n in expected)
-    for emulator in ("unicorn", "qemu"):
+    for emulator in ("unicorn", QEMU):
         again = artifact.run(sample, emulator=emulator)
         assert again.to_json()["outputs"] == artifact.run(sample).to_json()["outputs"]
         assert again.instructions == artifact.run(sample).instructions

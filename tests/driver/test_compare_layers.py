@@ -20,6 +20,7 @@ from support.networks import (
     residual_branches,
     two_by_two,
 )
+from support.tools import needs_qemu
 
 
 def with_flipped_weight(artifact: Artifact, tensor: str, at: int, bits: int) -> Artifact:
@@ -96,6 +97,7 @@ def test_difference_is_found_in_the_sample_that_shows_it() -> None:
     assert compare_layers(faulty, batch[:2]).difference is None
 
 
+@needs_qemu
 def test_core_that_only_qemu_has_is_refused() -> None:
     artifact = midge.compile(imported(dense()), target="cortex-m55")
     with pytest.raises(UserError, match="layers are compared under Unicorn"):

@@ -18,9 +18,10 @@ from midge.graph import Graph
 from midge.synthetic import SyntheticNetwork
 from midge.synthetic.model_description import FullyConnectedOptions, Pool2DOptions
 from midge.synthetic.network_builder import NetworkBuilder, Weights
-from midge.toolchain import COMPILER_KINDS, target_for
+from midge.toolchain import target_for
 from midge.virtual_mcu import target, targets
 from support.networks import INPUT, conv, imported, network
+from support.tools import EACH_COMPILER
 
 
 @cache
@@ -104,7 +105,7 @@ def test_both_at_once_are_both_said() -> None:
     check_fits(artifact)
 
 
-@pytest.mark.parametrize("cc", COMPILER_KINDS)
+@pytest.mark.parametrize("cc", EACH_COMPILER)
 def test_arena_over_what_is_emulated(cc: str) -> None:
     # 4 MiB are emulated for a bare core; a linker's complaint is not for users.
     graph = imported(wide_image(1500), "huge")
@@ -122,7 +123,7 @@ def test_arena_over_what_is_emulated(cc: str) -> None:
     ), on_a_board
 
 
-@pytest.mark.parametrize("cc", COMPILER_KINDS)
+@pytest.mark.parametrize("cc", EACH_COMPILER)
 def test_weights_over_what_is_emulated(cc: str) -> None:
     # 512 KiB are emulated as flash for the M55.
     message = refusal(imported(wide_layers(2000), "huge"), target="cortex-m55", cc=cc)

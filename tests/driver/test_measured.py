@@ -11,6 +11,7 @@ from midge.graph import Graph
 from midge.passes import run_passes
 from midge.synthetic.network_builder import NetworkBuilder
 from support.networks import INPUT, conv, dense, imported, mobile_chain, network
+from support.tools import needs_qemu
 
 DSP = frozenset({"dsp"})
 
@@ -98,6 +99,7 @@ def test_measured_choice_is_never_dearer_and_computes_the_same() -> None:
     assert rule.to_json()["outputs"] == best.to_json()["outputs"]
 
 
+@needs_qemu
 def test_costs_are_cycles_where_there_is_a_model_and_instructions_elsewhere() -> None:
     graph = imported(dense())
     board = midge.compile(graph, target="nrf52840")

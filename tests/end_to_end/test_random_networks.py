@@ -57,3 +57,10 @@ def test_interpreter_and_oracle_agree_on_what_hypothesis_draws(data: st.DataObje
 @pytest.mark.parametrize("name", SINGLE)
 def test_each_operator_alone_agrees_with_the_oracle(name: str) -> None:
     check_against_oracle(SINGLE[name], graph_of(SINGLE[name]), range(5))
+
+
+def test_a_layer_in_which_nothing_is_left_to_do_is_still_called() -> None:
+    """A pool of single pixels, in place: GCC saw that it does nothing, and dropped it."""
+    machine = machine_for(0)
+    network = random_network(333)
+    check_on_device(network, graph_of(network), Machine("cortex-m4", machine.cc), range(2))

@@ -25,6 +25,7 @@ from midge.synthetic.model_description import (
 )
 from midge.synthetic.network_builder import NetworkBuilder
 from support.networks import INPUT, Array, bell_weights, conv, imported, network, padded
+from support.tools import GCC
 
 ALL = (*PIPELINE, run_passes)
 
@@ -217,7 +218,7 @@ def test_folded_outputs_are_there_on_the_device() -> None:
 
     graph = with_constants()
     (sample, *_) = samples(graph)
-    for cc, core in (("zig", "cortex-m0plus"), ("gcc", "cortex-m33")):
+    for cc, core in (("zig", "cortex-m0plus"), (GCC, "cortex-m33")):
         artifact = midge.compile(graph, target=core, cc=cc)
         assert [op.kind for op in artifact.graph.ops] == ["add"]
         outputs = artifact.run(sample).outputs

@@ -150,7 +150,7 @@ def test_missing_qemu_says_how_to_install_it(
 ) -> None:
     program = sample_program(core)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match=f"apt-get install {package}.*--emulator unicorn"):
+    with pytest.raises(ToolError, match=f"apt-get install {package}"):
         open_machine(program, emulator="qemu")
 
 
@@ -182,7 +182,7 @@ def test_qemu_that_fails_to_start_shows_its_complaint(monkeypatch: pytest.Monkey
 @needs_qemu
 def test_qemu_that_cannot_load_the_plugin_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu_machine, "_plugin_version", lambda _program: 99)
-    with pytest.raises(ToolError, match=r"(?s)cannot load the TCG plugin.*--emulator unicorn.*99"):
+    with pytest.raises(ToolError, match=r"(?s)cannot load the TCG plugin.*99"):
         open_machine(sample_program("cortex-m4"), emulator="qemu").run([SAMPLE])
 
 

@@ -128,6 +128,7 @@ class _Writer:
                 f"/* {c_text.comment(title)} */",
                 *constants,
                 f"MIDGE_LAYER void {prefix}(uint8_t *arena) {{",
+                "    MIDGE_KEEP_LAYER;",
                 self._call(kernel, call),
                 "}\n",
             ]

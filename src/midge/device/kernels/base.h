@@ -10,6 +10,9 @@
 #define MIDGE_KERNEL static inline __attribute__((always_inline, unused))
 /* A layer stays one function: it can be found in a profile, a map file and a debugger. */
 #define MIDGE_LAYER static __attribute__((noinline))
+/* An empty statement that compilers must keep: a layer in which nothing is left to do (a pool of single pixels in
+   place, say) is still called, and counted. */
+#define MIDGE_KEEP_LAYER __asm__ volatile("")
 #define MIDGE_ALIGNED(bytes) __attribute__((aligned(bytes)))
 
 MIDGE_KERNEL int32_t midge_min(int32_t a, int32_t b) { return a < b ? a : b; }
