@@ -170,10 +170,15 @@ def midge_rows(task: Task) -> list[Row]:
     """Midge itself."""
     values = Values("int8", channels_first=False)
     rows = []
+    tool = f"Midge {midge.__version__}"
     for cc in COMPILERS:
-        artifact = midge.compile(task.graph, target=CORE, cc=cc)
+        try:
+            artifact = midge.compile(task.graph, target=CORE, cc=cc)
+        except ToolError as error:
+            rows.append(Row(task.network.name, tool, "as it is", cc, note=str(error)))
+            continue
         costs = task.measure(artifact.built, values, values)
-        rows.append(Row(task.network.name, f"Midge {midge.__version__}", "as it is", **costs))
+        rows.append(Row(task.network.name, tool, "as it is", **costs))
     return rows
 
 

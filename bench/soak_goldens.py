@@ -15,7 +15,7 @@ from bench.mlperf_tiny import CORES, NETWORKS, Golden
 from bench.progress import Progress
 from midge import Artifact, MidgeError, ToolError
 from midge.virtual_mcu import CORES as KNOWN_CORES
-from midge.virtual_mcu import Inference, QemuMachine
+from midge.virtual_mcu import Inference, Machine, QemuMachine
 
 COMPILERS = ("zig", "gcc")
 _CHUNK = 25
@@ -60,6 +60,7 @@ class Row:
         clock_error: Instructions between QEMU's blocks and the core's own clock, on one sample.
         clock_resolution: How exact that clock is, in instructions.
         problems: What went wrong, each with the way to see it again.
+        missing: Emulators that are not installed, with the reason.
     """
 
     network: str
@@ -78,6 +79,7 @@ class Row:
     clock_error: float | None
     clock_resolution: float | None
     problems: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,7 +94,8 @@ class Row:
     def from_json(content: dict[str, Any]) -> Row:
         """Out of plain data."""
         runs = tuple(EmulatorRun(**run) for run in content["runs"])
-        return Row(**content | {"runs": runs, "problems": tuple(content["problems"])})
+        lists = {name: tuple(content.get(name, ())) for name in ("problems", "missing")}
+        return Row(**content | {"runs": runs} | lists)
 
 
 def sweep(
@@ -152,7 +155,7 @@ def _evidence(artifact: Artifact, golden: Golden) -> str:
 
 def _found(known: Sequence[Row], evidence: str) -> Row | None:
     for row in known:
-        if row.evidence == evidence and not row.problems:
+        if row.evidence == evidence and not row.problems and not row.missing:
             return row
     return None
 
@@ -163,6 +166,7 @@ def _run(artifact: Artifact, golden: Golden, evidence: str, progress: Progress) 
     again = f"python -m bench.soak --only goldens --match {label}"
     work = artifact.graph.macs()
     problems: list[str] = []
+    missing: list[str] = []
     runs: list[EmulatorRun] = []
     counted: list[list[tuple[int, int]]] = []
     for emulator in artifact.settings.target.core.emulators:
@@ -170,7 +174,12 @@ def _run(artifact: Artifact, golden: Golden, evidence: str, progress: Progress) 
         equal = 0
         counts: list[tuple[int, int]] = []
         try:
-            for at, inference in enumerate(_inferences(artifact, emulator, golden)):
+            machine = artifact.open_machine(emulator)
+        except ToolError as error:
+            missing.append(f"{label}/{emulator}: {error}")
+            continue
+        try:
+            for at, inference in enumerate(_inferences(machine, golden)):
                 counts.append((inference.instructions, inference.stack_peak_bytes))
                 if inference.outputs[0] == golden.outputs[at].tobytes():
                     equal += 1
@@ -187,10 +196,11 @@ def _run(artifact: Artifact, golden: Golden, evidence: str, progress: Progress) 
     if same < len(pairs):
         at = [first == second for first, second in pairs].index(False)
         problems.append(f"sample {at}: instructions, stack {pairs[at]} differ; {again}")
-    off, resolution = _clock(artifact, golden, counted)
+    with_qemu = any(run.emulator == "qemu" for run in runs)
+    off, resolution = _clock(artifact, golden, counted[-1]) if with_qemu else (None, None)
     if off is not None and resolution is not None and abs(off) >= resolution:
         problems.append(f"the core's clock is {off:g} instructions off; {again}")
-    instructions = [count for count, _ in counted[0]] or [0]
+    instructions = [count for count, _ in counted[0]] if counted and counted[0] else [0]
     return Row(
         network=network,
         core=core,
@@ -208,20 +218,20 @@ def _run(artifact: Artifact, golden: Golden, evidence: str, progress: Progress) 
         clock_error=off,
         clock_resolution=resolution,
         problems=tuple(problems),
+        missing=tuple(missing),
     )
 
 
-def _inferences(artifact: Artifact, emulator: str, golden: Golden) -> Iterator[Inference]:
-    machine = artifact.open_machine(emulator)
+def _inferences(machine: Machine, golden: Golden) -> Iterator[Inference]:
     for at in range(0, len(golden.inputs), _CHUNK):
         yield from machine.run([(x.tobytes(),) for x in golden.inputs[at : at + _CHUNK]])
 
 
 def _clock(
-    artifact: Artifact, golden: Golden, counted: Sequence[Sequence[tuple[int, int]]]
+    artifact: Artifact, golden: Golden, counted: Sequence[tuple[int, int]]
 ) -> tuple[float | None, float | None]:
     """The first sample by the core's own clock, which shares no code with the block counts."""
-    if not counted[-1]:
+    if not counted:
         return None, None
     machine = artifact.open_machine("qemu")
     if not isinstance(machine, QemuMachine):
@@ -229,7 +239,7 @@ def _clock(
     (reading,) = machine.run_by_clock([(golden.inputs[0].tobytes(),)])
     if reading.instructions is None:
         return None, None
-    return reading.instructions - counted[-1][0][0], reading.resolution
+    return reading.instructions - counted[0][0], reading.resolution
 
 
 def summary(rows: Sequence[Row], skipped: Sequence[str]) -> str:
@@ -245,6 +255,7 @@ def summary(rows: Sequence[Row], skipped: Sequence[str]) -> str:
         f"{sum(r.equal for r in runs):,} of {sum(r.samples for r in runs):,} inferences equal the "
         f"golden file in every byte, in {len(runs)} builds."
         for emulator, runs in totals.items()
+        if runs
     ]
     compared, same = sum(r.compared for r in rows), sum(r.same for r in rows)
     clocked = [row for row in rows if row.clock_error is not None]
@@ -257,7 +268,8 @@ def summary(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     ]
     problems = [f"- {row.name}: {problem}" for row in rows for problem in row.problems]
     lines += ["", "What went wrong:", "", *problems] if problems else []
-    lines += ["", "Not run:", "", *(f"- {reason}" for reason in skipped)] if skipped else []
+    absent = [*skipped, *(reason for row in rows for reason in row.missing)]
+    lines += ["", "Not run:", "", *(f"- {reason}" for reason in absent)] if absent else []
     header = (
         "network",
         "core",
@@ -284,6 +296,7 @@ def summary(rows: Sequence[Row], skipped: Sequence[str]) -> str:
             " + ".join(f"{run.seconds:g}" for run in row.runs),
         )
         for row in rows
+        if row.runs
     ]
     return "\n".join(lines) + "\n\n" + table(header, body, left=3)
 
