@@ -13,8 +13,9 @@ import numpy as np
 
 from midge.c_emitter import Choice, Kernel, Layer, emit_c, layers_of
 from midge.driver import Artifact
+from midge.driver.compare_layers import unequal_elements
 from midge.driver.settings import Settings
-from midge.graph import Graph, Rounding, interpret, outputs_of
+from midge.graph import Graph, Rounding, initial_state, interpret, outputs_of, state_after
 from midge.memory_plan import Plan, Problem, plan_memory
 from midge.toolchain import ModelInterface, build, find_compiler
 from midge.version import VERSION
@@ -67,22 +68,23 @@ def lay_out(graph: Graph, choice: Choice, distance: Distance, operand: int) -> P
     for layer, kernel in zip(layers_of(graph), choice, strict=True):
         assert kernel is not None
         start = -(-end // 16) * 16
-        y = layer.output
-        computed = [t for t in layer.inputs if t is not None and not t.is_constant]
+        computed = [t for t in layer.inputs if t is not None and t.is_computed]
         shared = layer.optional(operand)
         gap = None
-        if shared is not None and not shared.is_constant and computed.count(shared) == 1:
+        if shared is not None and shared.is_computed and computed.count(shared) == 1:
             gap = distance(kernel, layer, operand)
         if gap is None or shared is None:
-            place(y.name, start, y.size_bytes)
+            for y in layer.outputs:
+                place(y.name, max(start, -(-end // 8) * 8), y.size_bytes)
         else:
+            y = layer.output
             # Kernels load words, so tensors stand on words: the distance is rounded up.
             gap = -(-gap // 4) * 4
             place(y.name, start + max(-gap, 0), y.size_bytes)
             place(shared.name, start + max(gap, 0), shared.size_bytes)
         for tensor in computed:
             if tensor.name not in offsets:
-                place(tensor.name, -(-end // 4) * 4, tensor.size_bytes)
+                place(tensor.name, -(-end // 8) * 8, tensor.size_bytes)
         size = kernel.scratch_bytes(layer)
         if size:
             scratch[layer.op.name] = -(-end // 8) * 8
@@ -122,11 +124,14 @@ def unequal_networks(joined: Joined, artifact: Artifact, seeds: Sequence[int]) -
     samples = [joined.sample(seed) for seed in seeds]
     machine = artifact.open_machine()
     wrong: dict[str, str] = {}
+    state = initial_state(artifact.graph)
     for seed, sample, run in zip(
         seeds, samples, machine.run([artifact.to_bytes(s) for s in samples]), strict=True
     ):
         device = artifact.from_bytes(run.outputs)
-        values = outputs_of(artifact.graph, interpret(artifact.graph, sample))
+        computed = interpret(artifact.graph, sample, state)
+        state = state_after(artifact.graph, computed)
+        values = outputs_of(artifact.graph, computed)
         for name, expected in values.items():
             difference = _first_difference(device[name], expected)
             if difference:
@@ -138,7 +143,7 @@ def unequal_networks(joined: Joined, artifact: Artifact, seeds: Sequence[int]) -
 
 
 def _first_difference(device: Array, expected: Array) -> str:
-    unequal = np.argwhere(device != expected)
+    unequal = np.argwhere(unequal_elements(device, np.ascontiguousarray(expected)))
     if not len(unequal):
         return ""
     at = tuple(int(i) for i in unequal[0])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midge.c_emitter import c_text
-from midge.c_emitter.header import float_literal
+from midge.c_emitter.c_text import float_literal
 
 pytestmark = pytest.mark.tiny
 

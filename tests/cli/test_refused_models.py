@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 import tflite
 
-from midge.synthetic import ModelDescription, write_tflite
+from midge.synthetic import write_tflite
 from midge.synthetic.model_description import (
     FullyConnectedOptions,
-    Operator,
     Pool2DOptions,
-    ReshapeOptions,
-    Tensor,
 )
 from midge.synthetic.network_builder import NetworkBuilder
 from support.networks import INPUT, bell_weights, dense, mobile_chain, network
@@ -115,25 +112,6 @@ def test_activation_that_nobody_computes_names_operator_and_place(
         "show",
         file(write_tflite(replace(model, operators=(tanh,)))),
         match=r"op 0 \(MAX_POOL_2D\): fused activation 4 is not supported",
-    )
-
-
-@pytest.mark.tiny
-def test_whole_numbers_as_inputs_are_refused(
-    refused: Refused, file: Callable[[bytes], Path], tmp_path: Path
-) -> None:
-    # A reshape computes nothing and takes any type, but the emitted interface is of int8.
-    model = ModelDescription(
-        (Tensor("counts", (2, 3), "int32"), Tensor("flat", (6,), "int32")),
-        (Operator("RESHAPE", ("counts",), ("flat",), ReshapeOptions((6,))),),
-        ("counts",),
-        ("flat",),
-    )
-    refused(
-        "compile",
-        file(write_tflite(model)),
-        *("--out", tmp_path / "out"),
-        match=r"inputs and outputs are int8 here; 'counts' is int32, 'flat' is int32",
     )
 
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from midge.synthetic import random_network, single_op_networks
+from midge.synthetic import OPERATORS, SyntheticNetwork, random_network, single_op_networks
 from support.differential import Machine, check_against_oracle, check_on_device, graph_of
 
-NETWORKS = 200
+NETWORKS = 300
 CORES = ("cortex-m4", "cortex-m0plus", "rv32imc", "cortex-m3", "cortex-m33", "cortex-m7")
+DTYPES = ("int8", "int8", "int16", "int8", "float32")
 SINGLE = {network.name: network for network in single_op_networks()}
 
 
@@ -30,9 +31,16 @@ def machine_for(seed: int) -> Machine:
     return Machine(core, cc, emulator)
 
 
+def made(seed: int) -> SyntheticNetwork:
+    """One in five of ordinary convolutional networks, the others over the whole list."""
+    if seed % 5 == 1:
+        return random_network(seed)
+    return random_network(seed, ops=OPERATORS, dtype=DTYPES[seed // 6 % len(DTYPES)])
+
+
 @pytest.mark.parametrize("seed", range(NETWORKS))
 def test_three_answers_agree(seed: int) -> None:
-    network = random_network(seed)
+    network = made(seed)
     graph = graph_of(network)
     check_against_oracle(network, graph, range(5))
     check_on_device(network, graph, machine_for(seed), range(5))
@@ -40,7 +48,7 @@ def test_three_answers_agree(seed: int) -> None:
 
 @given(data=st.data())
 @settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     derandomize=False,
     print_blob=True,
@@ -48,8 +56,13 @@ def test_three_answers_agree(seed: int) -> None:
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
 def test_interpreter_and_oracle_agree_on_what_hypothesis_draws(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from(DTYPES))
     network = random_network(
-        lambda low, high: data.draw(st.integers(low, high)), max_ops=4, max_elements=256
+        lambda low, high: data.draw(st.integers(low, high)),
+        max_ops=4,
+        max_elements=256,
+        ops=OPERATORS,
+        dtype=dtype,
     )
     check_against_oracle(network, graph_of(network), range(3))
 

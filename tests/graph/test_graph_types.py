@@ -39,8 +39,11 @@ def test_tensors_are_equal_with_their_data() -> None:
 def test_sizes() -> None:
     assert (int8("x").size, int8("x", 2, 3).size_bytes) == (1, 6)
     assert int32("b", [1, 2, 3]).size_bytes == 12
-    sizes = {t: t.size_bytes for t in DType}
-    assert sizes == {t: np.dtype(t.value).itemsize for t in DType}
+    sizes = {t: t.size_bits for t in DType}
+    assert sizes.pop(DType.INT4) == 4
+    assert sizes == {t: 8 * np.dtype(t.value).itemsize for t in DType if t is not DType.INT4}
+    assert Tensor("w", (3, 3), DType.INT4).size_bytes == 5
+    assert DType.INT4.limits == (-8, 7)
     assert DType.INT8.limits == (-128, 127)
     assert DType.UINT8.limits == (0, 255)
 

@@ -22,6 +22,8 @@ from midge.graph.ops.max_pool_2d import MaxPool2D
 from midge.graph.ops.pad import Pad
 from midge.graph.ops.reshape import Reshape
 from midge.graph.ops.softmax import Softmax
+from midge.importers import import_tflite
+from midge.synthetic import single_op_networks
 
 IMAGE = int8("x", 2, 9, 7, 4)
 SAME_3X3 = {"pad_before": (1, 1), "pad_after": (1, 1)}
@@ -66,8 +68,17 @@ def test_shape_rule(
     assert attributes.infer(inputs) == (TensorType(shape, DType.INT8),)
 
 
-def test_every_operator_has_a_shape_rule_tested_here() -> None:
-    assert {attributes.kind for attributes, _, _ in SHAPES} == set(OPS)
+def test_every_operator_takes_the_types_that_it_says_and_is_tested_by_a_network() -> None:
+    met: dict[str, set[DType]] = {}
+    for made in single_op_networks():
+        graph = import_tflite(made.model_bytes, "m.tflite")
+        for op in graph.ops:
+            first = graph.op_inputs(op)[0]
+            assert first is not None
+            met.setdefault(op.kind, set()).add(first.dtype)
+    for kind, operator in OPS.items():
+        if kind not in ("read_variable", "assign_variable"):
+            assert met.get(kind, set()) == set(operator.types), kind
 
 
 def test_reshape_keeps_any_type() -> None:

@@ -131,10 +131,13 @@ def tensors(draw: st.DrawFn, name: str) -> Tensor:
     shape = tuple(draw(st.lists(st.integers(1, 4), max_size=3)))
     data = None
     if draw(st.booleans()):
-        size = math.prod(shape) * dtype.size_bytes
+        size = math.prod(shape) * dtype.numpy.itemsize
         content = draw(st.binary(min_size=size, max_size=size))
         data = np.frombuffer(content, dtype.numpy).reshape(shape)
-    return Tensor(name, shape, dtype, draw(quantizations()), data)
+        if dtype is DType.INT4:
+            data = np.clip(data, *dtype.limits)
+    variable = data is not None and draw(st.booleans())
+    return Tensor(name, shape, dtype, draw(quantizations()), data, variable)
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:

@@ -43,7 +43,7 @@ def test_outputs_are_the_golden_ones(name: str, kind: str) -> None:
 
 
 def test_every_tensor_of_the_first_sample_is_the_golden_one(name: str) -> None:
-    model = read_tflite(mlperf_tiny_model(name), name)
+    model = read_tflite(mlperf_tiny_model(name), name)[0]
     graph, golden = graph_of(name), mlperf_tiny_golden(name)
     (x,) = graph.inputs
     values = interpret(graph, {x: golden["inputs"][0].reshape(graph.tensors[x].shape)})

@@ -84,7 +84,7 @@ def test_a_vector_longer_than_the_file_allocates_nothing(vector: str, length: in
 
 
 def test_the_sound_form_of_the_shared_tables_is_read() -> None:
-    model = read_tflite(raw_file("t", tensors=3), "m.tflite")
+    model = read_tflite(raw_file("t", tensors=3), "m.tflite")[0]
     assert [t.name for t in model.tensors if not isinstance(t, str)] == ["t", "t#1", "t#2"]
 
 
@@ -107,7 +107,7 @@ def test_one_table_named_many_times_is_not_read_as_many(file: bytes) -> None:
 
 def test_a_few_tensors_may_share_a_large_constant() -> None:
     content = bytes(600_000)
-    model = read_tflite(raw_file("t", tensors=3, content=content), "m.tflite")
+    model = read_tflite(raw_file("t", tensors=3, content=content), "m.tflite")[0]
     assert [
         t.data.size for t in model.tensors if not isinstance(t, str) and t.data is not None
     ] == [600_000] * 3
@@ -117,7 +117,7 @@ def test_a_few_tensors_may_share_a_large_constant() -> None:
 
 @pytest.mark.parametrize("rank", [9, 1000])
 def test_a_high_rank_is_refused(rank: int) -> None:
-    (highest,) = read_tflite(raw_file("t", rank=8), "m.tflite").tensors
+    (highest,) = read_tflite(raw_file("t", rank=8), "m.tflite")[0].tensors
     assert not isinstance(highest, str)
     assert highest.shape == (1,) * 8
     with refuses(f"t has {rank} dimensions"):

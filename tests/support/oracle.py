@@ -59,11 +59,17 @@ def tflm_outputs(model: bytes, inputs: Sequence[Array]) -> list[Array]:
     return tflm_outputs_of_samples(model, [inputs])[0]
 
 
-def tflm_outputs_of_samples(model: bytes, samples: Sequence[Sequence[Array]]) -> list[list[Array]]:
-    """Run one inference per sample, each from a reset state; see `tflm_outputs`."""
+def tflm_outputs_of_samples(
+    model: bytes, samples: Sequence[Sequence[Array]], *, stream: bool = False
+) -> list[list[Array]]:
+    """Run one inference per sample; see `tflm_outputs`.
+
+    Each starts from a reset state; where `stream`, from what the one before left, and the first
+    from a new interpreter.
+    """
     count = tflite.Model.GetRootAs(model, 0).Subgraphs(0).OutputsLength()
     requests = [([np.ascontiguousarray(x) for x in inputs], count) for inputs in samples]
-    outputs: list[list[Array]] = _WORKER.ask((model, requests, ARENA_BYTES, None))
+    outputs: list[list[Array]] = _WORKER.ask((model, requests, ARENA_BYTES, None, stream))
     return outputs
 
 
@@ -79,7 +85,7 @@ def tflm_tensors(model: bytes, inputs: Sequence[Array]) -> dict[int, Array]:
         for j in range(subgraph.Operators(i).OutputsLength())
     )
     request = ([np.ascontiguousarray(x) for x in inputs], 0)
-    tensors: list[dict[int, Array]] = _WORKER.ask((model, [request], ARENA_BYTES, indices))
+    tensors: list[dict[int, Array]] = _WORKER.ask((model, [request], ARENA_BYTES, indices, False))
     return tensors[0]
 
 

@@ -26,12 +26,15 @@ def serve(requests: IO[bytes], answers: IO[bytes], log: IO[bytes]) -> None:
     interpreters: OrderedDict[tuple[bytes, bool], Any] = OrderedDict()
     while True:
         try:
-            model, samples, arena_bytes, tensor_indices = pickle.load(requests)
+            model, samples, arena_bytes, tensor_indices, stream = pickle.load(requests)
         except EOFError:
             return
         start = log.seek(0, os.SEEK_END)
         try:
             key = (model, tensor_indices is not None)
+            if stream:
+                # A reset does not run initialisation subgraphs again.
+                interpreters.pop(key, None)
             if key not in interpreters:
                 kind = runtime.InterpreterConfig
                 interpreters[key] = runtime.Interpreter.from_bytes(
@@ -46,7 +49,10 @@ def serve(requests: IO[bytes], answers: IO[bytes], log: IO[bytes]) -> None:
             while len(interpreters) > KEPT_INTERPRETERS:
                 interpreters.popitem(last=False)
             interpreters.move_to_end(key)
-            results = [_invoke(interpreters[key], sample, tensor_indices) for sample in samples]
+            results = [
+                _invoke(interpreters[key], sample, tensor_indices, reset=not stream)
+                for sample in samples
+            ]
             answer = ("results", results)
         except (RuntimeError, ValueError, IndexError) as error:
             interpreters.pop(key, None)
@@ -58,8 +64,9 @@ def serve(requests: IO[bytes], answers: IO[bytes], log: IO[bytes]) -> None:
         answers.flush()
 
 
-def _invoke(interpreter: Any, sample: Any, tensor_indices: Any) -> Any:
-    interpreter.reset()
+def _invoke(interpreter: Any, sample: Any, tensor_indices: Any, *, reset: bool) -> Any:
+    if reset:
+        interpreter.reset()
     inputs, output_count = sample
     for index, value in enumerate(inputs):
         interpreter.set_input(value, index)

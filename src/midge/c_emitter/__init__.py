@@ -5,6 +5,7 @@ from midge.c_emitter.emitter import Emitted, emit_c
 from midge.c_emitter.kernel import Kernel, Layer, layers_of
 from midge.c_emitter.kernels import KERNELS
 from midge.c_emitter.problem import planning_problem
+from midge.c_emitter.state import lay_out_state
 
 __all__ = [
     "KERNELS",
@@ -15,6 +16,7 @@ __all__ = [
     "Measure",
     "choose_kernels",
     "emit_c",
+    "lay_out_state",
     "layers_of",
     "leanest_kernels",
     "planning_problem",

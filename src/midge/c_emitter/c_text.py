@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,17 @@ _C_TYPES = {
     np.dtype(np.int8): "int8_t",
     np.dtype(np.int16): "int16_t",
     np.dtype(np.int32): "int32_t",
+    np.dtype(np.int64): "int64_t",
+    np.dtype(np.uint8): "uint8_t",
     np.dtype(np.uint32): "uint32_t",
+    # One byte, 0 or 1: `bool` would need a header, and means no more.
+    np.dtype(np.bool_): "uint8_t",
+    np.dtype(np.float32): "float",
 }
 
 
 def c_type(dtype: np.dtype[np.generic]) -> str:
-    """The stdint.h name of a NumPy integer type."""
+    """The C name of a NumPy type."""
     return _C_TYPES[dtype.newbyteorder("=")]
 
 
@@ -37,6 +43,8 @@ def literal(value: object) -> str:
     if isinstance(value, int | np.integer):
         # The most negative int32 has no literal of its own in C.
         return "INT32_MIN" if value == -(2**31) else str(int(value))
+    if isinstance(value, np.float32):
+        return float_literal(float(value))
     raise TypeError(f"no C literal for {value!r}")
 
 
@@ -47,11 +55,30 @@ def compound(struct: str, fields: Mapping[str, object], indent: int) -> str:
     return "\n".join([f"&(const struct {struct}){{", *lines, f"{pad}}}"])
 
 
-def array(name: str, values: npt.NDArray[np.integer], alignment: int) -> str:
+def float_literal(value: float) -> str:
+    """A float32 as a C literal that reads back exactly; NaN without its payload."""
+    if math.isnan(value):
+        return '__builtin_nanf("")'
+    if math.isinf(value):
+        return "__builtin_inff()" if value > 0 else "-__builtin_inff()"
+    text = f"{value:.9g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")
+
+
+def _element(value: float, kind: str) -> str:
+    if kind == "float":
+        return float_literal(value)
+    if kind == "int64_t":
+        return "INT64_MIN" if value == -(2**63) else f"INT64_C({value})"
+    if kind.startswith("uint"):
+        return f"{int(value)}u"
+    return "INT32_MIN" if value == -(2**31) else str(value)
+
+
+def array(name: str, values: npt.NDArray[np.generic], alignment: int) -> str:
     """The definition of a constant array, wrapped at 110 columns."""
     kind = c_type(values.dtype)
-    suffix = "u" if values.dtype.kind == "u" else ""
-    numbers = ["INT32_MIN" if v == -(2**31) else f"{v}{suffix}" for v in values.tolist()]
+    numbers = [_element(v, kind) for v in values.tolist()]
     body = textwrap.fill(
         ", ".join(numbers), width=110, initial_indent="    ", subsequent_indent="    "
     )

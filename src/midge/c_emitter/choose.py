@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from midge.c_emitter.kernel import Kernel, Layer, layers_of
 from midge.c_emitter.kernels import KERNELS
 from midge.errors import UnsupportedError
-from midge.graph import DType, Graph
+from midge.graph import Graph
 
 Choice = tuple[Kernel | None, ...]
 """A kernel for each layer; None for a reshape, whose output is its input's bytes."""
@@ -28,17 +28,17 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
     """The kernels that apply to each layer on a core with these features.
 
     Raises:
-        UnsupportedError: some layers have none, and all of them are named; or an input or output
-            of the graph is not int8.
+        UnsupportedError: some layers have none, and all of them are named.
     """
-    _expect_int8(graph)
     found, missing = [], []
     for layer in layers_of(graph):
         if layer.op.kind == "reshape":
             found.append(Candidates(layer, ()))
             continue
         kernels = tuple(
-            k for k in KERNELS.get(layer.op.kind, ()) if k.requires <= features and k.applies(layer)
+            k
+            for k in KERNELS.get(layer.op.kind, ())
+            if k.requires <= features and layer.input(0).dtype in k.types and k.applies(layer)
         )
         if not kernels:
             attributes = repr(layer.op.attributes)
@@ -50,17 +50,6 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
             + "\n  ".join(missing)
         )
     return tuple(found)
-
-
-def _expect_int8(graph: Graph) -> None:
-    """The emitted interface hands out ``int8_t *``."""
-    ends = [graph.tensors[n] for n in dict.fromkeys((*graph.inputs, *graph.outputs))]
-    others = [f"{t.name!r} is {t.dtype.value}" for t in ends if t.dtype is not DType.INT8]
-    if others:
-        raise UnsupportedError(
-            f"{graph.name}: inputs and outputs are int8 here; {', '.join(others)}. "
-            "Export the model with int8 inputs and outputs"
-        )
 
 
 def choose_kernels(

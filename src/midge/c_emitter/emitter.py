@@ -14,7 +14,9 @@ from midge.c_emitter import c_text
 from midge.c_emitter.amalgamate import kernel_text
 from midge.c_emitter.choose import Choice
 from midge.c_emitter.header import header_text
+from midge.c_emitter.interface import element_type, interface_type
 from midge.c_emitter.kernel import Call, Kernel, Layer, Places, layers_of
+from midge.c_emitter.state import lay_out_state, reset_text
 from midge.errors import UserError
 from midge.graph import Graph, Tensor
 from midge.memory_plan import Plan
@@ -98,14 +100,19 @@ class _Writer:
     def __init__(self, graph: Graph, plan: Plan) -> None:
         self.graph = graph
         self.plan = plan
+        self.state = lay_out_state(graph)
 
     def _address(self, tensor: Tensor, *, const: bool) -> str:
-        kind = c_text.c_type(tensor.dtype.numpy)
         qualifier = "const " if const else ""
-        return f"({qualifier}{kind} *)(arena + {self.plan.offsets[tensor.name]})"
+        place = f"arena + {self.plan.offsets[tensor.name]}"
+        return _pointer(f"{qualifier}{element_type(tensor)}", place)
 
     def _input(self, tensor: Tensor | None) -> str:
-        return "NULL" if tensor is None or tensor.is_constant else self._address(tensor, const=True)
+        if tensor is None or tensor.is_constant:
+            return "NULL"
+        if tensor.variable:
+            return _pointer(element_type(tensor), f"state + {self.state.offsets[tensor.name]}")
+        return self._address(tensor, const=True)
 
     def layer(self, layer: Layer, kernel: Kernel) -> str:
         """Constants and function of one layer."""
@@ -122,17 +129,22 @@ class _Writer:
             c_text.array(f"{prefix}_{c.suffix}", c.values, c.alignment) for c in call.constants
         ]
         shapes = ", ".join(c_text.shape_text(t) for t in layer.inputs if t is not None)
-        title = f"{layer.op.name}: {shapes} -> {c_text.shape_text(layer.output)}; {kernel.variant}"
+        results = ", ".join(c_text.shape_text(t) for t in layer.outputs) or "state"
+        title = f"{layer.op.name}: {shapes} -> {results}; {kernel.variant}"
         return "\n".join(
             [
                 f"/* {c_text.comment(title)} */",
                 *constants,
-                f"MIDGE_LAYER void {prefix}(uint8_t *arena) {{",
+                f"MIDGE_LAYER void {prefix}({self._parameters(layer)}) {{",
                 "    MIDGE_KEEP_LAYER;",
                 self._call(kernel, call),
                 "}\n",
             ]
         )
+
+    @staticmethod
+    def _parameters(layer: Layer) -> str:
+        return "uint8_t *arena, uint8_t *state" if layer.has_state else "uint8_t *arena"
 
     @staticmethod
     def _call(kernel: Kernel, call: Call) -> str:
@@ -141,69 +153,85 @@ class _Writer:
         return f"    {kernel.function}(\n{lines});"
 
     def interface(self, symbols: tuple[str | None, ...]) -> str:
-        """init, input, output and run."""
+        """init, reset, input, output and run."""
         graph = self.graph
         name, macro = graph.name, graph.name.upper()
+        inputs = [graph.tensors[n] for n in graph.inputs]
+        outputs = [graph.tensors[n] for n in graph.outputs]
         constants = [
-            c_text.array(
-                f"{name}_output_{i}", np.asarray(graph.tensors[n].data, np.int8).reshape(-1), 4
-            )
-            for i, n in enumerate(graph.outputs)
-            if graph.tensors[n].is_constant
+            c_text.array(f"{name}_output_{i}", np.asarray(t.data).reshape(-1), 4)
+            for i, t in enumerate(outputs)
+            if t.is_constant
         ]
-        calls = [f"    {s}(bytes);" for s in symbols if s is not None]
-        outputs = [
-            f"{name}_output_{i}"
-            if graph.tensors[n].is_constant
-            else self._output_address(graph.tensors[n])
-            for i, n in enumerate(graph.outputs)
+        calls = [
+            f"    {symbol}(bytes{', kept' if layer.has_state else ''});"
+            for layer, symbol in zip(layers_of(graph), symbols, strict=True)
+            if symbol is not None
+        ]
+        input_type, output_type = interface_type(inputs), interface_type(outputs)
+        refused = f"arena == NULL || (uintptr_t)arena % {macro}_ARENA_ALIGN != 0"
+        state_check = [
+            f"    if (state == NULL || (uintptr_t)state % {macro}_STATE_ALIGN != 0) {{",
+            "        return MIDGE_BAD_STATE;",
+            "    }",
         ]
         return "\n".join(
             [
                 *constants,
+                *reset_text(graph, self.state),
                 f"void {name}_init(void *arena, void *state) {{",
-                "    /* Nothing outlives a run: neither the arena nor the state needs a first "
-                "value. */",
+                "    /* The arena needs no first value: nothing in it outlives a run. */",
                 "    (void)arena;",
-                "    (void)state;",
+                f"    {name}_reset(state);",
                 "}\n",
-                f"int8_t *{name}_input(void *arena, unsigned index) {{",
-                self._select([self._input_address(graph.tensors[n]) for n in graph.inputs]),
+                f"{input_type} *{name}_input(void *arena, unsigned index) {{",
+                _select([f"({input_type} *)((uint8_t *)arena + {self._at(t)})" for t in inputs]),
                 "}\n",
-                f"const int8_t *{name}_output(const void *arena, unsigned index) {{",
-                self._select(outputs),
+                f"const {output_type} *{name}_output(const void *arena, unsigned index) {{",
+                _select(
+                    [
+                        f"{name}_output_{i}"
+                        if t.is_constant
+                        else f"(const {output_type} *)((const uint8_t *)arena + {self._at(t)})"
+                        for i, t in enumerate(outputs)
+                    ]
+                ),
                 "}\n",
                 f"enum midge_status {name}_run(void *arena, void *state) {{",
                 *(["    uint8_t *bytes = arena;"] if calls else []),
-                "    (void)state;",
-                f"    if (arena == NULL || (uintptr_t)arena % {macro}_ARENA_ALIGN != 0) {{",
+                *(["    uint8_t *kept = state;"] if self.state.size_bytes else []),
+                *(["    (void)state;"] if not self.state.size_bytes else []),
+                f"    if ({refused}) {{",
                 "        return MIDGE_BAD_ARENA;",
                 "    }",
+                *(state_check if self.state.size_bytes else []),
                 *calls,
                 "    return MIDGE_OK;",
                 "}\n",
             ]
         )
 
-    def _input_address(self, tensor: Tensor) -> str:
-        return f"(int8_t *)arena + {self.plan.offsets[tensor.name]}"
+    def _at(self, tensor: Tensor) -> int:
+        return self.plan.offsets[tensor.name]
 
-    def _output_address(self, tensor: Tensor) -> str:
-        return f"(const int8_t *)arena + {self.plan.offsets[tensor.name]}"
 
-    @staticmethod
-    def _select(expressions: list[str]) -> str:
-        cases = [f"    case {i}:\n        return {e};" for i, e in enumerate(expressions)]
-        return "\n".join(
-            [
-                "    (void)arena;",
-                "    switch (index) {",
-                *cases,
-                "    default:",
-                "        return NULL;",
-                "    }",
-            ]
-        )
+def _pointer(kind: str, place: str) -> str:
+    """A typed pointer to bytes; the plan's offsets are multiples of every type's alignment."""
+    return f"({kind} *)({place})" if kind.endswith("int8_t") else f"({kind} *)(void *)({place})"
+
+
+def _select(expressions: list[str]) -> str:
+    cases = [f"    case {i}:\n        return {e};" for i, e in enumerate(expressions)]
+    return "\n".join(
+        [
+            "    (void)arena;",
+            "    switch (index) {",
+            *cases,
+            "    default:",
+            "        return NULL;",
+            "    }",
+        ]
+    )
 
 
 def _comment(text: str) -> str:

@@ -6,14 +6,13 @@ rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from midge.graph import Graph, Op, Tensor
+from midge.graph import DType, Graph, Op, Tensor
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,11 @@ class Layer:
         return self.outputs[0]
 
     @property
+    def has_state(self) -> bool:
+        """True when it reads or rewrites a variable."""
+        return any(t is not None and t.variable for t in self.inputs)
+
+    @property
     def symbol(self) -> str:
         """Suffix of the layer's function and constants in the emitted C."""
         return f"{self.index:02d}_{self.op.kind}"
@@ -72,7 +76,7 @@ class Constant:
     """
 
     suffix: str
-    values: npt.NDArray[np.integer]
+    values: npt.NDArray[np.generic]
     alignment: int = 4
 
 
@@ -98,7 +102,8 @@ class Places:
     """C expressions for where a layer's data stands.
 
     Attributes:
-        inputs: One an input; "NULL" where it is left out or folded into the layer's own constants.
+        inputs: One an input, a variable's included; "NULL" where it is left out, or a constant,
+            which the layer has to bring along.
         outputs: One an output.
         scratch: The layer's scratch as ``uint8_t *``; "NULL" without.
         constant: The name of the layer's constant with this suffix.
@@ -110,26 +115,55 @@ class Places:
     constant: Callable[[str], str]
 
 
-class Kernel:
-    """One way to compute one kind of operator.
+def operands(
+    layer: Layer, places: Places, names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[Constant, ...]]:
+    """Each of the first inputs as a C expression, whether it is computed or a constant.
 
-    Class attributes:
-        kind: The operator.
+    Args:
+        layer: The layer.
+        places: Its places.
+        names: A suffix for each input, should it be a constant.
+
+    Returns:
+        The expressions, and the arrays that they name.
+    """
+    expressions: list[str] = []
+    constants: list[Constant] = []
+    for name, tensor, place in zip(names, layer.inputs, places.inputs, strict=False):
+        if tensor is None or not tensor.is_constant:
+            expressions.append(place)
+            continue
+        expressions.append(places.constant(name))
+        constants.append(Constant(name, np.asarray(tensor.data).reshape(-1)))
+    return tuple(expressions), tuple(constants)
+
+
+class Kernel:
+    """One way to compute operators of some kinds and types.
+
+    Attributes:
+        kinds: The operators.
+        types: Element types of the first input.
         variant: Names the way among others for this operator: ``portable``, ``dsp``.
         function: The C function.
         source: Its file in `device/kernels`.
         requires: Features that the core must have.
     """
 
-    kind: ClassVar[str]
-    variant: ClassVar[str]
-    function: ClassVar[str]
-    source: ClassVar[str]
-    requires: ClassVar[frozenset[str]] = frozenset()
+    kinds: tuple[str, ...]
+    types: tuple[DType, ...] = (DType.INT8,)
+    variant: str = "portable"
+    function: str
+    source: str
+    requires: frozenset[str] = frozenset()
 
-    def applies(self, layer: Layer) -> bool:
-        """True when the kernel computes this layer bit for bit; the layer has the kernel's kind."""
-        raise NotImplementedError
+    def applies(self, layer: Layer) -> bool:  # noqa: ARG002 - most refuse nothing
+        """True when the kernel computes this layer bit for bit.
+
+        The layer has one of the kernel's kinds and types.
+        """
+        return True
 
     def scratch_bytes(self, layer: Layer) -> int:  # noqa: ARG002 - most kernels need none
         """Arena bytes that the kernel needs while it runs, aligned to 8."""

@@ -8,7 +8,7 @@ from midge.graph import Graph
 from midge.memory_plan import Alias, Buffer, Overlap, Problem, Step
 
 ALIGNMENT = 4
-"""Of every tensor: kernels load whole words."""
+"""Of every tensor: kernels load whole words. int64 tensors stand on 8 bytes."""
 SCRATCH_ALIGNMENT = 8
 
 
@@ -21,15 +21,21 @@ def planning_problem(graph: Graph, choice: Choice, *, keep_input: bool = False) 
         keep_input: The inputs must still be there after the run.
     """
     layers = layers_of(graph)
-    kept = {n: t for n, t in graph.tensors.items() if not t.is_constant}
+    kept = {n: t for n, t in graph.tensors.items() if t.is_computed}
     aliases = tuple(
         Alias(layer.input(0).name, layer.output.name)
         for layer, kernel in zip(layers, choice, strict=True)
         if kernel is None and not layer.input(0).is_constant
     )
+    touched: dict[str, str] = {}
+    steps = tuple(
+        _step(layer, kernel, touched) for layer, kernel in zip(layers, choice, strict=True)
+    )
     return Problem(
-        buffers=tuple(Buffer(n, t.size_bytes, ALIGNMENT) for n, t in kept.items()),
-        steps=tuple(_step(layer, kernel) for layer, kernel in zip(layers, choice, strict=True)),
+        buffers=tuple(
+            Buffer(n, t.size_bytes, max(ALIGNMENT, t.dtype.size_bits // 8)) for n, t in kept.items()
+        ),
+        steps=steps,
         inputs=graph.inputs,
         outputs=tuple(
             dict.fromkeys(n for n in graph.outputs if n in kept and n not in graph.inputs)
@@ -39,10 +45,17 @@ def planning_problem(graph: Graph, choice: Choice, *, keep_input: bool = False) 
     )
 
 
-def _step(layer: Layer, kernel: Kernel | None) -> Step:
-    operands = [(i, t) for i, t in enumerate(layer.inputs) if t is not None and not t.is_constant]
+def _step(layer: Layer, kernel: Kernel | None, touched: dict[str, str]) -> Step:
+    """One step; `touched` has the last one that touched each variable, and is brought up to date.
+
+    Steps that touch one variable keep their order.
+    """
+    operands = [(i, t) for i, t in enumerate(layer.inputs) if t is not None and t.is_computed]
+    variables = [t.name for t in layer.inputs if t is not None and t.variable]
+    after = tuple(dict.fromkeys(touched[n] for n in variables if n in touched))
+    touched.update(dict.fromkeys(variables, layer.op.name))
     overlaps = []
-    if kernel is not None:
+    if kernel is not None and layer.outputs:
         for index, tensor in operands:
             distance = kernel.overlap(layer, index)
             if distance is not None:
@@ -54,4 +67,5 @@ def _step(layer: Layer, kernel: Kernel | None) -> Step:
         scratch_bytes=0 if kernel is None else kernel.scratch_bytes(layer),
         overlaps=tuple(overlaps),
         scratch_alignment=SCRATCH_ALIGNMENT,
+        after=after,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from midge.graph import Activation, Tensor
+from midge.graph import Activation, DType, Tensor
+from midge.graph.float_clamp import float_activation_range
 from midge.graph.requantize import activation_range
 from midge.graph.window import Window
 
@@ -36,6 +37,9 @@ def activation_fields(y: Tensor, activation: Activation) -> dict[str, object]:
 
 
 def clamp_fields(y: Tensor, activation: Activation) -> dict[str, object]:
-    """``low`` and ``high``, both included."""
-    low, high = activation_range(y, activation)
-    return {"low": low, "high": high}
+    """``low`` and ``high``, both included, in the output's type."""
+    if y.dtype is DType.FLOAT32:
+        low, high = float_activation_range(activation)
+        return {"low": low, "high": high}
+    lowest, highest = activation_range(y, activation)
+    return {"low": lowest, "high": highest}

@@ -52,8 +52,9 @@ class Artifact:
         """Run on the virtual microcontroller.
 
         Args:
-            inputs: One sample or a batch along axis 0, int8; arrays by name for several inputs.
-                None runs one sample of seeded random values.
+            inputs: One sample or a batch along axis 0; arrays by name for several inputs. The
+                samples of a batch are one stream: variables go on from one to the next. None runs
+                one sample of seeded random values.
             emulator: ``unicorn`` or ``qemu``; None takes the first that has the core.
 
         Raises:
@@ -161,7 +162,7 @@ class Artifact:
         """RAM with this use of the stack."""
         return RamBytes(
             arena=self.plan.arena_bytes,
-            state=0,
+            state=self.built.state_bytes,
             static=self.built.static_bytes,
             stack_peak=stack_peak,
             stack_bound=self.stack_bound_bytes,
@@ -190,7 +191,7 @@ class Artifact:
                 LayerCost(
                     name=layer.op.name,
                     op=layer.op.kind,
-                    shape=layer.output.shape,
+                    shape=(*layer.outputs, layer.input(0))[0].shape,
                     kernel=kernel.function,
                     variant=kernel.variant,
                     instructions=trace.layer_instructions[number],

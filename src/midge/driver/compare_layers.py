@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from midge.c_emitter import lay_out_state
 from midge.driver.artifact import Artifact
 from midge.driver.samples import Inputs, take_samples
 from midge.errors import UserError
-from midge.graph import Array, interpret
+from midge.graph import Array, Tensor, initial_state, interpret, state_after
 from midge.virtual_mcu import MemoryView, UnicornMachine
 
 
@@ -22,7 +23,7 @@ class Difference:
         layer: Name of the op.
         tensor: Name of its output.
         index: Of the first element that differs.
-        device: What the device computed.
+        device: What the device computed; NaN equals NaN, 0.0 does not equal -0.0.
         interpreter: What the interpreter computed.
         count: How many elements of this tensor differ.
         size: Of how many.
@@ -32,8 +33,8 @@ class Difference:
     layer: str
     tensor: str
     index: tuple[int, ...]
-    device: int
-    interpreter: int
+    device: float
+    interpreter: float
     count: int
     size: int
 
@@ -85,11 +86,14 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
             "this core. Compare on another one: every core runs the same C"
         )
     given = take_samples(graph, inputs)
+    places = lay_out_state(graph).offsets
     running = [
         layer for layer, kernel in zip(artifact.layers, artifact.choice, strict=True) if kernel
     ]
+    state = initial_state(graph)
     for number, sample in enumerate(given.samples):
-        expected = interpret(graph, sample)
+        expected = interpret(graph, sample, state)
+        state = state_after(graph, expected)
         found: list[Difference] = []
 
         def check(
@@ -100,24 +104,43 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
             found: list[Difference] = found,
         ) -> None:
             layer = running[index]
-            for tensor in layer.outputs:
-                content = memory.read_arena(artifact.plan.offsets[tensor.name], tensor.size_bytes)
+            updated = (layer.input(i) for i in layer.op.attributes.updates())
+            for tensor in (*layer.outputs, *updated):
+                content = _content(artifact, places, memory, tensor)
                 device = np.frombuffer(content, tensor.dtype.numpy).reshape(tensor.shape)
                 difference = _difference(device, np.asarray(expected[tensor.name]))
                 if difference is not None and not found:
                     found.append(Difference(number, layer.op.name, tensor.name, *difference))
 
-        machine.run_layers(artifact.to_bytes(sample), check)
+        machine.run_layers(artifact.to_bytes(sample), check, first=number == 0)
         if found:
             return Comparison(len(running), number + 1, found[0])
     return Comparison(len(running), len(given.samples), None)
 
 
+def _content(
+    artifact: Artifact, places: dict[str, int], memory: MemoryView, tensor: Tensor
+) -> bytes:
+    if tensor.variable:
+        start = places[tensor.name]
+        return memory.read_state()[start : start + tensor.size_bytes]
+    return memory.read_arena(artifact.plan.offsets[tensor.name], tensor.size_bytes)
+
+
+def unequal_elements(device: Array, expected: Array) -> Array:
+    """Where two arrays of one type differ in a bit, but for the payload of a NaN."""
+    if device.dtype.kind != "f":
+        return np.asarray(device != expected)
+    bits = np.dtype(f"u{device.dtype.itemsize}")
+    both_nan = np.isnan(device) & np.isnan(expected)
+    return np.asarray((device.view(bits) != expected.view(bits)) & ~both_nan)
+
+
 def _difference(
     device: Array, expected: Array
-) -> tuple[tuple[int, ...], int, int, int, int] | None:
-    unequal = np.argwhere(device != expected)
+) -> tuple[tuple[int, ...], float, float, int, int] | None:
+    unequal = np.argwhere(unequal_elements(device, np.ascontiguousarray(expected)))
     if not len(unequal):
         return None
     index = tuple(int(i) for i in unequal[0])
-    return index, int(device[index]), int(expected[index]), len(unequal), int(device.size)
+    return index, device[index].item(), expected[index].item(), len(unequal), int(device.size)

@@ -20,7 +20,7 @@ class LayerCost:
     Attributes:
         name: The operator's name.
         op: Its kind.
-        shape: Of its first output.
+        shape: Of its first output; of its input where it has none.
         kernel: The C function.
         variant: Which of the operator's kernels it is.
         instructions: Issued.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.errors import UserError
-from midge.graph import Array, Graph, Tensor
+from midge.graph import Array, DType, Graph, Tensor
 
 Inputs = Array | Mapping[str, Array]
 
@@ -78,14 +78,22 @@ def take_samples(graph: Graph, inputs: Inputs | None) -> Samples:
 
 
 def random_sample(graph: Graph, seed: int = 0) -> dict[str, Array]:
-    """Uniform values over each input's whole type; the same for the same seed."""
+    """Seeded values for each input; the same for the same seed.
+
+    Small integers are uniform over their whole type, wide ones and floats of ordinary size.
+    """
     generator = np.random.default_rng(seed)
-    sample: dict[str, Array] = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        low, high = tensor.dtype.limits
-        sample[name] = generator.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
-    return sample
+    return {name: _random(graph.tensors[name], generator) for name in graph.inputs}
+
+
+def _random(tensor: Tensor, generator: np.random.Generator) -> Array:
+    kind = tensor.dtype
+    if kind is DType.FLOAT32:
+        return generator.standard_normal(tensor.shape).astype(kind.numpy)
+    if kind is DType.BOOL:
+        return generator.integers(0, 2, tensor.shape).astype(kind.numpy)
+    low, high = kind.limits if kind.size_bits <= 16 else (-1000, 1000)
+    return generator.integers(low, high + 1, tensor.shape).astype(kind.numpy)
 
 
 def _single(graph: Graph, array: Array) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from midge.c_emitter.c_text import array
 from midge.driver.artifact import Artifact
 from midge.driver.samples import random_sample
 from midge.errors import UserError
-from midge.graph import Array, interpret, outputs_of
+from midge.graph import Array, initial_state, interpret, outputs_of, state_after
 from midge.version import VERSION
 
 GOLDEN_SAMPLES = 3
@@ -38,7 +38,12 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
             "main: the self-test has a main.c of its own; give the network another name (--name)"
         )
     samples = [random_sample(graph, seed) for seed in range(GOLDEN_SAMPLES)]
-    goldens = [outputs_of(graph, interpret(graph, sample)) for sample in samples]
+    goldens = []
+    state = initial_state(graph)
+    for sample in samples:
+        values = interpret(graph, sample, state)
+        state = state_after(graph, values)
+        goldens.append(outputs_of(graph, values))
     arrays = []
     for number, (sample, golden) in enumerate(zip(samples, goldens, strict=True)):
         for index, name in enumerate(graph.inputs):
@@ -68,7 +73,7 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
 
 
 def _array(name: str, values: Array) -> str:
-    text = array(name, np.asarray(values, np.int8).reshape(-1), 4)
+    text = array(name, np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8), 4)
     return text.replace("MIDGE_ALIGNED(4)", "__attribute__((aligned(4)))")
 
 

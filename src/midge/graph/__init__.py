@@ -1,6 +1,6 @@
 """The graph room: what a network is, and what it means."""
 
-from midge.graph.interpreter import interpret, outputs_of
+from midge.graph.interpreter import State, initial_state, interpret, outputs_of, state_after
 from midge.graph.ops import OPS
 from midge.graph.text import format_graph
 from midge.graph.text_parser import parse_graph
@@ -28,11 +28,14 @@ __all__ = [
     "Op",
     "Quantization",
     "Rounding",
+    "State",
     "Tensor",
     "TensorType",
     "format_graph",
+    "initial_state",
     "interpret",
     "outputs_of",
     "parse_graph",
+    "state_after",
     "verify",
 ]

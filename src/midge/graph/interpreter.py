@@ -12,16 +12,32 @@ import numpy as np
 from midge.errors import InternalError, UserError
 from midge.graph.types import Array, Graph
 
+State = Mapping[str, Array]
+"""The values of a graph's variables between two runs, by name."""
 
-def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+
+def initial_state(graph: Graph) -> dict[str, Array]:
+    """The variables as ``<name>_init`` and ``<name>_reset`` set them."""
+    return {t.name: np.asarray(t.data) for t in graph.variables}
+
+
+def state_after(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
+    """The state that the next run starts from, out of what `interpret` gave."""
+    return {t.name: values[t.name] for t in graph.variables}
+
+
+def interpret(
+    graph: Graph, inputs: Mapping[str, Array], state: State | None = None
+) -> dict[str, Array]:
     """Run a verified graph once.
 
     Args:
         graph: A graph that `verify` has accepted.
         inputs: An array of the declared shape and dtype for each of `graph.inputs`.
+        state: The variables' values before the run; None takes their first ones.
 
     Returns:
-        Every tensor that is not a constant, by name.
+        Every tensor that is not a constant, by name; variables as the run leaves them.
 
     Raises:
         UserError: an input is missing, or of another shape or dtype.
@@ -40,12 +56,14 @@ def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
                 f"expected {tensor.dtype.value}{list(tensor.shape)}"
             )
         values[name] = value
-    constants = {n: t.data for n, t in graph.tensors.items() if t.data is not None}
+    values |= initial_state(graph) if state is None else state
+    constants = {n: t.data for n, t in graph.tensors.items() if t.is_constant}
     for op in graph.ops:
         operands = [values.get(n, constants.get(n)) if n else None for n in op.inputs]
         outputs = graph.op_outputs(op)
         results = op.attributes.evaluate(operands, graph.op_inputs(op), outputs)
-        for tensor, result in zip(outputs, results, strict=True):
+        updated = tuple(graph.tensors[op.inputs[i]] for i in op.attributes.updates())
+        for tensor, result in zip((*outputs, *updated), results, strict=True):
             if result.shape != tensor.shape or result.dtype != tensor.dtype.numpy:
                 raise InternalError(
                     f"{op.name} ({op.kind}) gave {result.dtype}{list(result.shape)} for "

@@ -102,6 +102,11 @@ def requantize(
             left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
             high = doubling_high_multiply(wrap_int32(acc << left), multiplier)
             return rounding_shift_right(high, right)
+        case Rounding.TFLITE_16X8:
+            # Sums stay under 2**47 in magnitude (`accumulate` proves it), products under 2**62.
+            reduced = reduced_multiplier(multiplier)
+            total_shift = 15 - shift
+            return (acc * reduced + (np.int64(1) << (total_shift - 1))) >> total_shift
         case Rounding.SINGLE:
             total_shift = 31 - shift
             half = np.int64(1) << (total_shift - 1)
@@ -110,6 +115,11 @@ def requantize(
             real = np.ldexp(multiplier.astype(np.float64), (shift - 31).astype(np.int32))
             scaled = acc.astype(np.float32) * real.astype(np.float32)
             return np.rint(scaled).astype(np.int64)
+
+
+def reduced_multiplier(multiplier: Int64Array) -> Int64Array:
+    """A multiplier's 15 leading bits, rounded (TFLite `common.cc`, for 64-bit sums)."""
+    return np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF)
 
 
 def doubling_high_multiply(a: Int64Array, b: Int64Array | int) -> Int64Array:

@@ -15,8 +15,9 @@ r"""A graph as text: one operator a line, to read, to compare, to keep.
 
 The first line names the version of the form; a reader refuses one that it does not know. Attributes
 stand by name, in the order of their class, without those that have their default. An input that is
-left out is ``none``. Large constants stand as the SHA-256 of their little-endian elements; whoever
-parses brings the elements along. The same graph gives the same text, byte for byte, and
+left out is ``none``. A ``variable`` outlives a run; its data is its first value. Large constants
+stand as the SHA-256 of their little-endian elements; whoever parses brings the elements along. The
+same graph gives the same text, byte for byte, and
 `midge.graph.text_parser.parse_graph` reads the same graph from it, bit for bit.
 """
 
@@ -105,6 +106,8 @@ def _tensor_line(reference: str, name: str, tensor: Tensor) -> str:
     words = [f"tensor {reference} {quote(name)} {type_text(tensor.dtype, tensor.shape)}"]
     if tensor.quantization is not None:
         words += _quantization_words(tensor.quantization)
+    if tensor.variable:
+        words.append("variable")
     if tensor.data is not None:
         words.append(f"data={_constant_text(tensor.dtype, tensor.data)}")
     return " ".join(words)

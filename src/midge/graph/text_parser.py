@@ -146,10 +146,11 @@ class _Parser:
         dtype = _dtype(line)
         shape = tuple(_list(line, lambda: line.integer(INT64_MIN, INT64_MAX), HIGHEST_RANK))
         quantization = _quantization(line)
+        variable = line.skip("variable")
         data = self.data(line, name, dtype, shape) if line.skip("data") else None
         line.end()
         self.names[reference] = name
-        self.tensors[name] = Tensor(name, shape, dtype, quantization, data)
+        self.tensors[name] = Tensor(name, shape, dtype, quantization, data, variable)
 
     def data(self, line: Line, name: str, dtype: DType, shape: tuple[int, ...]) -> Array:
         line.mark("=")

@@ -43,7 +43,12 @@ _NUMBER_COLUMNS = ("#", "output scale", "zero point", "constants")
 
 
 def _ends(graph: Graph) -> list[tuple[str, str]]:
-    return [*(("input", n) for n in graph.inputs), *(("output", n) for n in graph.outputs)]
+    variables = (("state", t.name) for t in graph.variables)
+    return [
+        *(("input", n) for n in graph.inputs),
+        *(("output", n) for n in graph.outputs),
+        *variables,
+    ]
 
 
 def _end_row(graph: Graph, role: str, name: str) -> tuple[str, ...]:
@@ -61,7 +66,7 @@ def _end_row(graph: Graph, role: str, name: str) -> tuple[str, ...]:
 def _operator_row(graph: Graph, number: int, op: Op, sources: dict[str, str]) -> tuple[str, ...]:
     name = quote(op.name)[1:-1]
     inputs, outputs = graph.op_inputs(op), graph.op_outputs(op)
-    read = [sources.get(t.name, "const") for t in inputs if t and not t.is_constant]
+    read = [sources.get(t.name, quote(t.name)[1:-1]) for t in inputs if t and not t.is_constant]
     attributes = op.attributes
     apart = ("kernel", "stride", "pad_before", "pad_after", "activation", "shape")
     also = [word for word in attribute_words(attributes) if word.partition("=")[0] not in apart]

@@ -30,6 +30,8 @@ def same_bits(a: Array | None, b: Array | None) -> bool:
 class DType(enum.Enum):
     """Element types. The value is the name in the text form and NumPy's name of the type."""
 
+    INT4 = "int4"
+    """Weights: two to a byte in files and in flash, one to an int8 in arrays."""
     INT8 = "int8"
     INT16 = "int16"
     INT32 = "int32"
@@ -40,19 +42,27 @@ class DType(enum.Enum):
 
     @property
     def numpy(self) -> np.dtype[np.generic]:
-        """The little-endian NumPy dtype."""
-        return np.dtype(self.value).newbyteorder("<")
+        """The little-endian NumPy dtype of arrays that hold such elements."""
+        name = "int8" if self is DType.INT4 else self.value
+        return np.dtype(name).newbyteorder("<")
 
     @property
-    def size_bytes(self) -> int:
-        """Bytes of one element."""
-        return np.dtype(self.value).itemsize
+    def size_bits(self) -> int:
+        """Bits of one element, densely packed."""
+        return 4 if self is DType.INT4 else 8 * np.dtype(self.value).itemsize
 
     @property
     def limits(self) -> tuple[int, int]:
         """The smallest and the largest value of an integer type."""
+        if self is DType.INT4:
+            return -8, 7
         info = np.iinfo(np.dtype(self.value))
         return int(info.min), int(info.max)
+
+    @property
+    def is_quantizable(self) -> bool:
+        """True for integers that may stand for real numbers."""
+        return self not in (DType.FLOAT32, DType.BOOL)
 
 
 class Rounding(enum.Enum):
@@ -60,6 +70,8 @@ class Rounding(enum.Enum):
 
     TFLITE_DOUBLE = "tflite_double"
     """Rounding doubling high multiply, then a rounding shift: TFLite Micro and CMSIS-NN."""
+    TFLITE_16X8 = "tflite_16x8"
+    """A multiplier of 15 bits, 64-bit sums, one rounding shift: int16 activations in TFLite."""
     SINGLE = "single"
     """One 64-bit multiply and one rounding shift: LiteRT 2 and, by their logs, closed engines."""
     HALF_EVEN = "half_even"
@@ -108,14 +120,16 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A named value: a constant where `data` is set, otherwise computed or fed.
+    """A named value: a constant where `data` is set, a variable, or computed or fed.
 
     Attributes:
         name: Unique in its graph.
         shape: Static extent of each dimension, all at least 1; () is a scalar.
         dtype: Element type.
         quantization: How integers stand for real numbers; None for plain numbers.
-        data: The constant's elements, of `shape` and `dtype`; None otherwise.
+        data: The constant's elements, or a variable's first value, of `shape` and `dtype`; None
+            otherwise.
+        variable: It outlives a run: operators read it and rewrite it in place, in graph order.
     """
 
     name: str
@@ -123,6 +137,7 @@ class Tensor:
     dtype: DType
     quantization: Quantization | None = None
     data: Array | None = None
+    variable: bool = False
 
     @property
     def size(self) -> int:
@@ -132,12 +147,17 @@ class Tensor:
     @property
     def size_bytes(self) -> int:
         """Bytes of all elements, densely packed."""
-        return self.size * self.dtype.size_bytes
+        return -(-self.size * self.dtype.size_bits // 8)
 
     @property
     def is_constant(self) -> bool:
         """True when the elements are known at compile time."""
-        return self.data is not None
+        return self.data is not None and not self.variable
+
+    @property
+    def is_computed(self) -> bool:
+        """True when a run makes the elements, or its caller: they stand in the arena."""
+        return self.data is None
 
     @property
     def scale(self) -> float:
@@ -163,11 +183,13 @@ class Tensor:
             self.shape,
             self.dtype,
             self.quantization,
+            self.variable,
         ) == (
             other.name,
             other.shape,
             other.dtype,
             other.quantization,
+            other.variable,
         )
 
     def __hash__(self) -> int:
@@ -192,6 +214,8 @@ class Attributes:
 
     kind: ClassVar[str]
     """The operator's name in the text form, in kernels, and in `midge.graph.ops`."""
+    types: ClassVar[tuple[DType, ...]]
+    """Element types of the first input that have a meaning; what the others are follows."""
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
         """The outputs' types; raises UserError, without the place, where inputs do not fit."""
@@ -210,8 +234,15 @@ class Attributes:
         inputs: Sequence[Tensor | None],
         outputs: Sequence[Tensor],
     ) -> tuple[Array, ...]:
-        """The meaning: output arrays from input arrays, exact in every bit."""
+        """The meaning: output arrays from input arrays, exact in every bit.
+
+        Behind the outputs stand the new values of the variables that `updates` names.
+        """
         raise NotImplementedError
+
+    def updates(self) -> tuple[int, ...]:
+        """Indices of the inputs that are variables and rewritten in place."""
+        return ()
 
     def macs(
         self,
@@ -274,6 +305,11 @@ class Graph:
     def op_outputs(self, op: Op) -> tuple[Tensor, ...]:
         """The op's output tensors."""
         return tuple(self.tensors[name] for name in op.outputs)
+
+    @property
+    def variables(self) -> tuple[Tensor, ...]:
+        """What outlives a run, in the order in which it stands in the state."""
+        return tuple(t for t in self.tensors.values() if t.variable)
 
     def constant_bytes(self) -> int:
         """Bytes of all constants that an operator reads, as they stand in the graph."""

@@ -6,9 +6,11 @@ import math
 import re
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from midge.errors import UserError
 from midge.graph.operands import expect_per_tensor
-from midge.graph.types import Attributes, Graph, Op, Quantization, Tensor
+from midge.graph.types import Attributes, DType, Graph, Op, Quantization, Tensor
 
 LARGEST_TENSOR_BYTES = 1 << 28
 """Far beyond any microcontroller; stops a hostile file from asking for gigabytes."""
@@ -17,13 +19,17 @@ LONGEST_GRAPH_NAME = 128
 HIGHEST_RANK = 8
 
 
-def verify(graph: Graph) -> Graph:
+def verify(graph: Graph, *, has_ends: bool = True) -> Graph:
     """Check every invariant that the rest of Midge relies on.
 
     Names are unique and known; each tensor is written once, before it is read; shapes and types are
     those that the operators' rules give; quantisation is there and in range; no accumulator can
     overflow; nothing is of a size that only a hostile file has. Nothing is computed, and nothing
     large allocated, before that is known.
+
+    Args:
+        graph: Any graph.
+        has_ends: It has inputs and outputs; False for the part that sets variables.
 
     Returns:
         The graph itself, so that steps can be chained.
@@ -47,8 +53,9 @@ def verify(graph: Graph) -> Graph:
         )
     for name, tensor in graph.tensors.items():
         _verify_tensor(graph, name, tensor)
-    _verify_ends(graph)
-    written = {n for n, t in graph.tensors.items() if t.is_constant} | {*graph.inputs}
+    if has_ends:
+        _verify_ends(graph)
+    written = {n for n, t in graph.tensors.items() if not t.is_computed} | {*graph.inputs}
     op_names: set[str] = set()
     for op in graph.ops:
         place = f"{graph.name}: op {op.name!r} ({op.kind})"
@@ -80,8 +87,12 @@ def _verify_ends(graph: Graph) -> None:
     if len(set(graph.inputs)) != len(graph.inputs):
         raise UserError(f"{graph.name}: an input is listed twice: {list(graph.inputs)}")
     for name in graph.inputs:
-        if graph.tensors[name].is_constant:
-            raise UserError(f"{graph.name}: input {name!r} is a constant")
+        if not graph.tensors[name].is_computed:
+            what = "variable" if graph.tensors[name].variable else "constant"
+            raise UserError(f"{graph.name}: input {name!r} is a {what}")
+    for name in graph.outputs:
+        if graph.tensors[name].variable:
+            raise UserError(f"{graph.name}: output {name!r} is a variable; read it by an operator")
 
 
 def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
@@ -102,6 +113,13 @@ def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
     if tensor.quantization is not None:
         _verify_quantization(place, tensor.shape, tensor.quantization)
     data = tensor.data
+    if tensor.dtype is DType.INT4:
+        if data is None or tensor.variable:
+            raise UserError(f"{place}: is int4 and not a constant; supported: int4 weights")
+        if data.dtype == np.int8 and data.size and not -8 <= data.min() <= data.max() <= 7:
+            raise UserError(f"{place}: holds {data.min()} to {data.max()}; int4 holds -8 to 7")
+    if tensor.variable and data is None:
+        raise UserError(f"{place}: is a variable without a first value")
     if data is not None and (data.shape != tensor.shape or data.dtype != tensor.dtype.numpy):
         raise UserError(
             f"{place}: holds {data.dtype}{list(data.shape)}, "
@@ -142,6 +160,7 @@ def _verify_op(graph: Graph, op: Op, place: str, written: set[str]) -> None:
             raise UserError(f"{place}: writes {name!r}, which is written already")
         written.add(name)
     _verify_attributes(op.attributes, place)
+    _verify_updates(graph, op, place)
     inputs, outputs = graph.op_inputs(op), graph.op_outputs(op)
     try:
         types = op.attributes.infer(inputs)
@@ -161,6 +180,13 @@ def _verify_op(graph: Graph, op: Op, place: str, written: set[str]) -> None:
         op.attributes.check(inputs, outputs)
     except UserError as error:
         raise type(error)(f"{place}: {error}") from None
+
+
+def _verify_updates(graph: Graph, op: Op, place: str) -> None:
+    for index in op.attributes.updates():
+        name = op.inputs[index] if index < len(op.inputs) else ""
+        if not name or not graph.tensors[name].variable:
+            raise UserError(f"{place}: rewrites input {index}, {name!r}, which is not a variable")
 
 
 def _verify_attributes(attributes: Attributes, place: str) -> None:

@@ -9,11 +9,11 @@ import hashlib
 import re
 
 from midge.errors import UnsupportedError, UserError
-from midge.graph import Graph, Op, Tensor, verify
+from midge.graph import Graph, Tensor, verify
 from midge.graph.verify import LONGEST_GRAPH_NAME
-from midge.importers.tflite_file import TfliteModel, TfliteOp, read_tflite
+from midge.importers.tflite_convert import VARIABLE_OPERATORS, convert_ops, find_variables
+from midge.importers.tflite_file import TfliteSubgraph, read_tflite
 from midge.importers.tflite_ops import CONVERTERS
-from midge.importers.tflite_ops.operands import Operands
 
 
 def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
@@ -31,34 +31,31 @@ def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
         UserError: the file is damaged or breaks an invariant.
         UnsupportedError: it uses what Midge does not have; every such place is listed.
     """
-    model = read_tflite(data, source)
-    ops: list[Op] = []
-    tensors: dict[str, Tensor] = {t.name: t for t in model.tensors if isinstance(t, Tensor)}
-    problems: list[str] = []
-    for record in model.ops:
-        place = f"op {record.index} ({record.builtin})"
-        try:
-            ops.append(_convert(model, record))
-        except UserError as error:
-            problems.append(f"{place}: {error}")
-    for index in (*model.inputs, *model.outputs):
-        tensor = model.tensors[index]
-        if isinstance(tensor, str):
-            problems.append(f"input or output {tensor}, which is not supported")
+    subgraphs = read_tflite(data, source)
+    network = subgraphs[0]
+    variables = find_variables(subgraphs)
+    ops, problems = convert_ops(subgraphs, 0, variables)
+    for index in (*network.inputs, *network.outputs):
+        tensor = network.tensors[index]
+        if not isinstance(tensor, Tensor):
+            what = tensor if isinstance(tensor, str) else f"{tensor.name} is a variable's handle"
+            problems.append(f"input or output {what}, which is not supported")
     if problems:
-        supported = ", ".join(sorted(CONVERTERS))
+        supported = ", ".join(sorted((*CONVERTERS, *VARIABLE_OPERATORS)))
         raise UnsupportedError(
             f"{source}: {len(problems)} {'place needs' if len(problems) == 1 else 'places need'} "
             "what Midge does not have:\n  "
             + "\n  ".join(problems)
             + f"\nsupported operators: {supported}"
         )
+    tensors = {t.name: t for t in network.tensors if isinstance(t, Tensor)}
+    tensors |= {t.name: t for t in variables.tensors.values()}
     graph = Graph(
         name=name or c_identifier(source),
         tensors={},
         ops=(),
-        inputs=_names(model, model.inputs),
-        outputs=_names(model, model.outputs),
+        inputs=_names(network, network.inputs),
+        outputs=_names(network, network.outputs),
         digest=hashlib.sha256(data).hexdigest(),
     ).with_ops(ops, tensors)
     try:
@@ -67,22 +64,8 @@ def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
         raise type(error)(f"{source}: {error}") from None
 
 
-def _names(model: TfliteModel, indices: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple(t.name for t in (model.tensors[i] for i in indices) if isinstance(t, Tensor))
-
-
-def _convert(model: TfliteModel, record: TfliteOp) -> Op:
-    converter = CONVERTERS.get(record.builtin)
-    if converter is None:
-        raise UnsupportedError("the operator is not supported")
-    operands = Operands(model, record)
-    attributes, inputs = converter(operands)
-    return Op(
-        name=f"{record.index:02d}_{attributes.kind}",
-        attributes=attributes,
-        inputs=tuple(t.name if t is not None else "" for t in inputs),
-        outputs=tuple(t.name for t in operands.outputs),
-    )
+def _names(subgraph: TfliteSubgraph, indices: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(t.name for t in (subgraph.tensors[i] for i in indices) if isinstance(t, Tensor))
 
 
 def c_identifier(source: str) -> str:

@@ -34,6 +34,7 @@ READ_ERRORS = (
 """What the schema's classes raise on a damaged file."""
 
 _TYPES = {
+    tflite.TensorType.INT4: DType.INT4,
     tflite.TensorType.FLOAT32: DType.FLOAT32,
     tflite.TensorType.INT32: DType.INT32,
     tflite.TensorType.UINT8: DType.UINT8,
@@ -95,8 +96,19 @@ class _Guarded:
 
 
 @dataclass(frozen=True)
-class TfliteModel:
-    """The main subgraph of a file.
+class Handle:
+    """A tensor of a file that names a variable instead of holding numbers.
+
+    Attributes:
+        name: The tensor's.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class TfliteSubgraph:
+    """One of a file's subgraphs; the first one is the network.
 
     Attributes:
         tensors: By index; a string says why one cannot be used.
@@ -105,14 +117,16 @@ class TfliteModel:
         outputs: Indices of the tensors that the caller reads.
     """
 
-    tensors: tuple[Tensor | str, ...]
+    tensors: tuple[Tensor | Handle | str, ...]
     ops: tuple[TfliteOp, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
-def read_tflite(data: bytes, source: str) -> TfliteModel:
-    """Parse the bytes of a .tflite file.
+def read_tflite(data: bytes, source: str) -> tuple[TfliteSubgraph, ...]:
+    """Parse the bytes of a .tflite file into its subgraphs, at least one.
+
+    Names of tensors are unique in the whole file.
 
     Args:
         data: The file.
@@ -129,7 +143,7 @@ def read_tflite(data: bytes, source: str) -> TfliteModel:
             f"expected {FILE_IDENTIFIER!r}"
         )
     try:
-        return _Reader(data, source).model()
+        return _Reader(data, source).subgraphs()
     except READ_ERRORS as error:
         detail = str(error) or type(error).__name__
         raise UserError(
@@ -148,33 +162,36 @@ class _Reader:
         self.names: set[str] = set()
         self.unread_bytes = READINGS * len(data) + FREE_READING_BYTES
 
-    def model(self) -> TfliteModel:
+    def subgraphs(self) -> tuple[TfliteSubgraph, ...]:
         if self.root.Version() != 3:
             raise UserError(
                 f"{self.source}: schema version {self.root.Version()}; version 3 is read"
             )
-        if self._count(self.root.SubgraphsLength(), 4) < 1:
+        count = self._count(self.root.SubgraphsLength(), 4)
+        if count < 1:
             raise UserError(f"{self.source}: holds no subgraph")
-        graph = self.root.Subgraphs(0)
+        return tuple(self._subgraph(self.root.Subgraphs(i)) for i in range(count))
+
+    def _subgraph(self, graph: Any) -> TfliteSubgraph:
         tensors = [
             self._tensor(graph.Tensors(i), i) for i in range(self._count(graph.TensorsLength(), 4))
         ]
         ops = [
             self._op(graph.Operators(i), i) for i in range(self._count(graph.OperatorsLength(), 4))
         ]
-        model = TfliteModel(
+        subgraph = TfliteSubgraph(
             tuple(tensors),
             tuple(ops),
             self._indices(graph.InputsAsNumpy()),
             self._indices(graph.OutputsAsNumpy()),
         )
-        used = [*model.inputs, *model.outputs]
+        used = [*subgraph.inputs, *subgraph.outputs]
         for op in ops:
             # An input of an operator may be left out, which -1 says.
             used += [*op.outputs, *(i for i in op.inputs if i != -1)]
         if used and not 0 <= min(used) <= max(used) < len(tensors):
             raise ValueError(f"a tensor index is outside 0 to {len(tensors) - 1}")
-        return model
+        return subgraph
 
     def _count(self, length: int, entry_bytes: int) -> int:
         """A vector's length, once it is known to lie in the file and not to be read too often."""
@@ -195,24 +212,26 @@ class _Reader:
     def _indices(self, vector: Any) -> tuple[int, ...]:
         return tuple(self._numbers(vector).tolist())
 
-    def _tensor(self, tensor: Any, index: int) -> Tensor | str:
+    def _tensor(self, tensor: Any, index: int) -> Tensor | Handle | str:
         raw_name = tensor.Name() or b""
         self._count(len(raw_name), 1)
         name = raw_name.decode("utf-8", "replace") or f"tensor_{index}"
         while name in self.names:
             name = f"{name}#{index}"
         self.names.add(name)
+        if tensor.Type() == tflite.TensorType.RESOURCE:
+            return Handle(name)
         dtype = _TYPES.get(tensor.Type())
         if dtype is None:
             return f"{name} is {_TYPE_NAMES.get(tensor.Type(), tensor.Type())}"
-        if tensor.IsVariable():
-            return f"{name} is a variable"
         if tensor.Sparsity() is not None:
             return f"{name} is sparse"
         shape = self._indices(tensor.ShapeAsNumpy())
         if len(shape) > HIGHEST_RANK:
             raise ValueError(f"{name} has {len(shape)} dimensions")
         result = Tensor(name, shape, dtype, self._quantization(tensor.Quantization()))
+        if tensor.IsVariable():
+            return as_variable(result)
         return replace(result, data=self._constant(result, tensor.Buffer()))
 
     def _quantization(self, quantization: Any) -> Quantization | None:
@@ -240,6 +259,8 @@ class _Reader:
             raise ValueError(
                 f"{tensor.name} has {len(content)} bytes; its shape takes {tensor.size_bytes}"
             )
+        if tensor.dtype is DType.INT4:
+            return _unpacked(content, tensor.size).reshape(tensor.shape)
         return np.frombuffer(content, tensor.dtype.numpy).reshape(tensor.shape)
 
     def _op(self, op: Any, index: int) -> TfliteOp:
@@ -261,3 +282,31 @@ class _Reader:
             op.BuiltinOptions(),
             op.BuiltinOptionsType(),
         )
+
+
+def as_variable(tensor: Tensor) -> Tensor:
+    """A tensor that outlives a run and first stands for zeros.
+
+    Source: TFLM `micro/micro_interpreter_graph.cc`, ResetVariableTensors, and
+    `micro/micro_resource_variable.cc`: bytes of the zero point.
+    """
+    quantization = tensor.quantization
+    zero = 0 if quantization is None else int(quantization.zero_point[0])
+    if tensor.dtype is not DType.INT8 or not -128 <= zero <= 127:
+        zero = 0
+    # A view of one element: nothing is allocated for a size that only a hostile file has.
+    first = np.broadcast_to(np.array(zero, tensor.dtype.numpy), _positive(tensor.shape))
+    return replace(tensor, data=first, variable=True)
+
+
+def _positive(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if any(extent < 1 for extent in shape):
+        raise ValueError(f"a variable has shape {list(shape)}")
+    return shape
+
+
+def _unpacked(content: bytes, count: int) -> Array:
+    """int4 elements as int8, the low half of each byte first (TFLM UnpackDenseInt4IntoInt8)."""
+    packed = np.frombuffer(content, np.uint8)
+    halves = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)[:count].astype(np.int8)
+    return np.where(halves > 7, halves - 16, halves).astype(np.int8)

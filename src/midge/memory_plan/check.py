@@ -40,8 +40,13 @@ def _check_order(problem: Problem, plan: Plan) -> None:
     if sorted(plan.order) != list(range(len(problem.steps))):
         raise _violation(f"order {list(plan.order)} is not each of {len(problem.steps)} steps once")
     written = set(problem.inputs)
+    done: set[str] = set()
     for index in plan.order:
         step = problem.steps[index]
+        for name in step.after:
+            if name not in done:
+                raise _violation(f"step '{step.name}' runs before '{name}'")
+        done.add(step.name)
         for name in step.reads:
             if name not in written:
                 raise _violation(f"step '{step.name}' reads '{name}' before it is written")

@@ -122,6 +122,7 @@ def build_network(problem: Problem, *, overlap: bool) -> Network:
 
     by_name = {buffer.name: buffer for buffer in problem.buffers}
     writer = {name: i for i, step in enumerate(problem.steps) for name in step.writes}
+    number = {step.name: i for i, step in enumerate(problem.steps)}
     stays = set(problem.outputs) | set(problem.keep)
     storages = tuple(
         Storage(
@@ -141,7 +142,11 @@ def build_network(problem: Problem, *, overlap: bool) -> Network:
             births=tuple(index[name] for name in step.writes if owner[name] == name),
             scratch_bytes=round_up(step.scratch_bytes, granule),
             scratch_alignment=step.scratch_alignment,
-            after=sum(1 << i for i in {writer[name] for name in step.reads if name in writer}),
+            after=sum(
+                1 << i
+                for i in {writer[name] for name in step.reads if name in writer}
+                | {number[name] for name in step.after}
+            ),
             pairs=_pairs(step, index, owner, granule) if overlap else (),
         )
         for step in problem.steps

@@ -67,6 +67,8 @@ class Step:
         scratch_bytes: Working memory that lives in this step only; 0 for none.
         overlaps: Inputs that an output may be written over, if they die here.
         scratch_alignment: The scratch offset is a multiple of this power of two, in bytes.
+        after: Names of earlier steps that must run before this one, beyond those whose buffers it
+            reads: both touch memory that is not the planner's.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Step:
     scratch_bytes: int = 0
     overlaps: tuple[Overlap, ...] = ()
     scratch_alignment: int = 4
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,9 @@ def _check_steps(problem: Problem, sizes: dict[str, int]) -> dict[str, int]:
             raise _fault(where, f"scratch of {step.scratch_bytes} bytes", "at least 0")
         if not _is_power_of_two(step.scratch_alignment):
             raise _fault(where, f"scratch alignment {step.scratch_alignment}", "a power of two")
+        for name in step.after:
+            if name not in seen or name == step.name:
+                raise _fault(where, f"a place after '{name}'", "the name of an earlier step")
         for name in step.reads:
             if name not in writer:
                 raise _fault(where, f"a read of '{name}'", "an input or an earlier step's output")

@@ -1,4 +1,4 @@
-"""remove_dead_ops: what no output depends on is left out."""
+"""remove_dead_ops: what no output and no variable depends on is left out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from midge.graph import Graph, Op
 
 
 def remove_dead_ops(graph: Graph) -> Graph:
-    """Keep the operators that an output of the graph needs, and the tensors that they name.
+    """Keep the operators that an output or a variable of the graph needs, and what they name.
 
-    Requires a verified graph; ensures that every operator has an output that something reads.
+    Requires a verified graph; ensures that every operator has an output that something reads, or
+    rewrites a variable.
     """
     needed = set(graph.outputs)
     kept: list[Op] = []
     for op in reversed(graph.ops):
-        if needed.intersection(op.outputs):
+        if needed.intersection(op.outputs) or op.attributes.updates():
             kept.append(op)
             needed.update(op.inputs)
     live = graph.with_ops(kept[::-1])

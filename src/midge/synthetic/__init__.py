@@ -10,13 +10,14 @@ This room knows nothing of the compiler: it stands on the outside, with the file
 from midge.synthetic.choices import Draw
 from midge.synthetic.keyword_model import keyword_model
 from midge.synthetic.model_description import ModelDescription
-from midge.synthetic.random_network import OPERATORS, random_network
+from midge.synthetic.random_network import OPERATORS, SPINE, random_network
 from midge.synthetic.single_op_networks import single_op_networks
 from midge.synthetic.synthetic_network import SyntheticNetwork
 from midge.synthetic.tflite_writer import write_tflite
 
 __all__ = [
     "OPERATORS",
+    "SPINE",
     "Draw",
     "ModelDescription",
     "SyntheticNetwork",

@@ -48,8 +48,11 @@ class Calibration:
     stretch: float = 1.0
     one_sided: bool = False
 
-    def quantization(self, values: Reals) -> Quantization:
-        """Choose for `values`, of any shape, real numbers."""
+    def quantization(self, values: Reals, dtype: str = "int8") -> Quantization:
+        """Choose for `values`, of any shape, real numbers; int16 is symmetric."""
+        if dtype == "int16":
+            largest = float(np.abs(values).max(initial=0.0)) or 1.0
+            return Quantization((float(np.float32(largest / 32767 * self.stretch)),), (0,))
         low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
         if low == high:  # zero throughout: any scale will do
             return Quantization((1.0,), (0,))
@@ -64,9 +67,9 @@ COVERING = Calibration()
 """The ordinary rule: the finest scale that covers the values."""
 
 
-def resolve(output: Calibration | Quantization, values: Reals) -> Quantization:
+def resolve(output: Calibration | Quantization, values: Reals, dtype: str = "int8") -> Quantization:
     """Return `output`, or what it gives for `values` when it is a rule."""
-    return output if isinstance(output, Quantization) else output.quantization(values)
+    return output if isinstance(output, Quantization) else output.quantization(values, dtype)
 
 
 def at_least(floor: float, quantization: Quantization) -> Quantization:

@@ -51,9 +51,11 @@ class Tensor:
     Attributes:
         name: Unique within the model.
         shape: Sizes, outermost first; images are NHWC.
-        dtype: ``"int8"`` or ``"int32"``.
-        quantization: None for plain integers (shapes, paddings).
-        values: A constant's contents, of `shape` and `dtype`; None for a computed tensor or input.
+        dtype: ``"int4"`` to ``"int64"``, ``"uint8"``, ``"float32"``, ``"bool"``, ``"resource"``.
+        quantization: None for plain numbers (shapes, paddings, float32).
+        values: A constant's contents, of `shape` and `dtype` (int4 as int8); None for a computed
+            tensor or input.
+        variable: It outlives a run: the state of an SVDF or LSTM.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Tensor:
     dtype: str = "int8"
     quantization: Quantization | None = None
     values: NDArray[Any] | None = None
+    variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,27 @@ class PadOptions:
     """PAD has none of its own: the paddings are its second input, int32 (rank, 2)."""
 
 
+@dataclass(frozen=True)
+class Fields:
+    """Any options table of the schema, for the operators that have no class of their own here.
+
+    Attributes:
+        table: Its name, such as ``"SubOptions"``; empty for an operator without one.
+        values: Its fields by the schema's names: numbers, bool, text, or tuples of integers.
+    """
+
+    table: str = ""
+    values: tuple[tuple[str, Any], ...] = ()
+
+    @staticmethod
+    def of(table: str, **values: Any) -> Fields:
+        """The table with these fields."""
+        return Fields(table, tuple(values.items()))
+
+
 Options = (
-    Conv2DOptions
+    Fields
+    | Conv2DOptions
     | DepthwiseConv2DOptions
     | FullyConnectedOptions
     | Pool2DOptions
@@ -161,7 +183,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """A model with one subgraph.
+    """A model: its main subgraph, and those that it calls.
 
     Attributes:
         tensors: In file order.
@@ -169,6 +191,7 @@ class ModelDescription:
         inputs: Names of the tensors that the caller provides.
         outputs: Names of the tensors that the caller reads.
         comment: Goes into the file's description field.
+        functions: Further subgraphs of the file, numbered from 1: what a CALL_ONCE runs.
     """
 
     tensors: tuple[Tensor, ...]
@@ -176,6 +199,7 @@ class ModelDescription:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     comment: str = ""
+    functions: tuple[ModelDescription, ...] = ()
 
     def tensor(self, name: str) -> Tensor:
         """Return the tensor called `name`.

@@ -86,8 +86,16 @@ class NetworkBuilder:
         """Shape of the tensor `name`."""
         return self._tensors[name].shape
 
+    def dtype(self, name: str) -> str:
+        """Element type of the tensor `name`."""
+        return self._tensors[name].dtype
+
+    def is_quantized(self, name: str) -> bool:
+        """Whether integers of the tensor `name` stand for real numbers."""
+        return self._tensors[name].quantization is not None
+
     def quantization(self, name: str) -> Quantization:
-        """Quantisation of the int8 tensor `name`."""
+        """Quantisation of the quantised tensor `name`."""
         quantization = self._tensors[name].quantization
         assert quantization is not None
         return quantization
@@ -106,22 +114,87 @@ class NetworkBuilder:
             comment=comment,
         )
 
-    def input(self, shape: tuple[int, ...], quantization: Quantization) -> str:
-        """Add a network input; its samples are uniform over all 256 codes."""
+    def input(
+        self, shape: tuple[int, ...], quantization: Quantization | None, dtype: str = "int8"
+    ) -> str:
+        """Add a network input; its samples are uniform over all codes, floats of order 1."""
         name = f"input_{len(self._inputs)}"
         self._inputs.append(name)
-        codes = self.rng.integers(-128, 128, (self._samples, *shape))
-        self._tensors[name] = Tensor(name, shape, "int8", quantization)
-        self._values[name] = _dequantize(codes, quantization)
+        self._tensors[name] = Tensor(name, shape, dtype, quantization)
+        full = (self._samples, *shape)
+        if dtype == "float32":
+            self._values[name] = self.rng.standard_normal(full).astype(np.float32).astype(float)
+        elif quantization is None:
+            high = 2 if dtype == "bool" else 100
+            self._values[name] = self.rng.integers(0, high, full).astype(float)
+        else:
+            low, high = code_limits(dtype)
+            codes = self.rng.integers(low, high + 1, full)
+            self._values[name] = _dequantize(codes, quantization)
         return name
 
-    def constant(self, values: NDArray[np.int8], quantization: Quantization) -> str:
-        """Add a constant int8 operand."""
+    def constant(self, values: NDArray[Any], quantization: Quantization | None = None) -> str:
+        """Add a constant operand of any type."""
         name = f"constant_{len(self._tensors)}"
         self._add_constant(name, values, quantization)
-        real = _dequantize(values, quantization)
+        real = values.astype(float) if quantization is None else _dequantize(values, quantization)
         self._values[name] = np.broadcast_to(real, (self._samples, *values.shape))
         return name
+
+    def variable(
+        self, shape: tuple[int, ...], quantization: Quantization | None, dtype: str
+    ) -> str:
+        """Add a tensor that outlives a run, as SVDF and LSTM have."""
+        name = f"variable_{len(self._tensors)}"
+        self._tensors[name] = Tensor(name, shape, dtype, quantization, variable=True)
+        return name
+
+    def operator(
+        self,
+        op: str,
+        inputs: tuple[str | None, ...],
+        options: Options,
+        real: Reals,
+        output: Calibration | Quantization | None,
+        *,
+        dtype: str,
+        version: int = 1,
+    ) -> str:
+        """Add any operator with one output.
+
+        Args:
+            op: Its schema name.
+            inputs: Names; None for one that is left out.
+            options: Its attributes.
+            real: What comes out for the samples, (samples, *shape), as real numbers.
+            output: The output's quantisation, or the rule that gives it; None for plain numbers.
+            dtype: The output's element type.
+            version: The schema's operator version.
+        """
+        return self.operators(
+            op, inputs, options, (real,), (output,), dtype=dtype, version=version
+        )[0]
+
+    def operators(
+        self,
+        op: str,
+        inputs: tuple[str | None, ...],
+        options: Options,
+        reals: Sequence[Reals],
+        outputs: Sequence[Calibration | Quantization | None],
+        *,
+        dtype: str,
+        version: int = 1,
+    ) -> list[str]:
+        """Add any operator with several outputs of one type; arguments as for `operator`."""
+        stem = f"{op.lower()}_{len(self._operators)}"
+        names = [stem if len(reals) == 1 else f"{stem}/{i}" for i in range(len(reals))]
+        self._operators.append(Operator(op, inputs, tuple(names), options, version))
+        for name, real, output in zip(names, reals, outputs, strict=True):
+            quantization = None if output is None else resolve(output, real, dtype)
+            self._tensors[name] = Tensor(name, real.shape[1:], dtype, quantization)
+            self._values[name] = _as_stored(real, quantization, dtype)
+        return names
 
     def conv_2d(
         self,
@@ -252,13 +325,11 @@ class NetworkBuilder:
         real = self._values[x].reshape(self._samples, *shape)
         if written_shape is None:
             options = ReshapeOptions(shape)
-            return self._operator("RESHAPE", (x,), options, real, self.quantization(x), version=1)
+            return self._same("RESHAPE", (x,), options, real)
         operand = f"shape_{len(self._tensors)}"
         self._add_constant(operand, np.array(written_shape, np.int32), None)
         inputs = (x, operand)
-        return self._operator(
-            "RESHAPE", inputs, ReshapeOptions(), real, self.quantization(x), version=1
-        )
+        return self._same("RESHAPE", inputs, ReshapeOptions(), real)
 
     def pad(self, x: str, paddings: Sequence[tuple[int, int]]) -> str:
         """Add a PAD with (before, after) per axis; the quantisation passes through."""
@@ -269,6 +340,15 @@ class NetworkBuilder:
         inputs = (x, operand)
         return self._operator(
             "PAD", inputs, PadOptions(), real, self.quantization(x), version=version
+        )
+
+    def _same(
+        self, op: str, inputs: tuple[str, ...], options: Options, real: Reals, version: int = 1
+    ) -> str:
+        """An operator whose output has the type and quantisation of its first input."""
+        first = self._tensors[inputs[0]]
+        return self.operator(
+            op, inputs, options, real, first.quantization, dtype=first.dtype, version=version
         )
 
     def _layer(
@@ -319,12 +399,7 @@ class NetworkBuilder:
         *,
         version: int,
     ) -> str:
-        name = f"{op.lower()}_{len(self._operators)}"
-        self._operators.append(Operator(op, inputs, (name,), options, version))
-        self._tensors[name] = Tensor(name, real.shape[1:], "int8", quantization)
-        codes = np.rint(real / quantization.scale) + quantization.zero_point
-        self._values[name] = _dequantize(np.clip(codes, -128, 127), quantization)
-        return name
+        return self.operator(op, inputs, options, real, quantization, dtype="int8", version=version)
 
     def _add_constant(
         self, name: str, values: NDArray[Any], quantization: Quantization | None
@@ -337,6 +412,20 @@ class NetworkBuilder:
 
     def _as_samples(self, images: Reals) -> Reals:
         return images.reshape(self._samples, -1, *images.shape[1:])
+
+
+def code_limits(dtype: str) -> tuple[int, int]:
+    """The least and the greatest code of a quantised type."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def _as_stored(real: Reals, quantization: Quantization | None, dtype: str) -> Reals:
+    """Samples rounded to what a tensor can hold."""
+    if quantization is None:
+        return real.astype(np.float32).astype(float) if dtype == "float32" else real
+    codes = np.rint(real / quantization.scale) + quantization.zero_point
+    return _dequantize(np.clip(codes, *code_limits(dtype)), quantization)
 
 
 def _dequantize(codes: NDArray[Any], quantization: Quantization) -> Reals:

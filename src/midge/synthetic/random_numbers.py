@@ -33,6 +33,13 @@ def random_quantization(choices: Choices) -> Quantization:
     return Quantization((random_scale(choices),), (random_zero_point(choices),))
 
 
+def random_input_quantization(choices: Choices, dtype: str) -> Quantization | None:
+    """Return the quantisation of a network input of this type; None for plain numbers."""
+    if dtype == "int16":
+        return Quantization((random_scale(choices) / 64,), (0,))
+    return random_quantization(choices) if dtype == "int8" else None
+
+
 def random_calibration(choices: Choices) -> Calibration:
     """Return a rule for an output's scale: mostly the covering one."""
     stretch = choices.one_of((1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 0.05, 6.0))

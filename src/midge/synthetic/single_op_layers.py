@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from midge.synthetic.calibration import COVERING, Calibration
+from midge.synthetic.growth import Case
 from midge.synthetic.model_description import (
     Conv2DOptions,
     DepthwiseConv2DOptions,
@@ -19,8 +20,6 @@ from midge.synthetic.model_description import (
 from midge.synthetic.network_builder import NetworkBuilder, Weights
 
 Shape = tuple[int, ...]
-Case = tuple[str, Callable[[NetworkBuilder], str]]
-"""A name and the function that adds the operator and returns its output."""
 
 ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1")
 

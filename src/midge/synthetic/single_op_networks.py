@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.synthetic.calibration import COVERING, Calibration
+from midge.synthetic.growth import Case
 from midge.synthetic.model_description import AddOptions, Pool2DOptions, Quantization
 from midge.synthetic.network_builder import NetworkBuilder
-from midge.synthetic.single_op_layers import ACTIVATIONS, Case, Shape, layer_cases
+from midge.synthetic.single_op_layers import ACTIVATIONS, Shape, layer_cases
+from midge.synthetic.steps import CASES
 from midge.synthetic.synthetic_network import SyntheticNetwork
 
 
@@ -25,7 +27,8 @@ def single_op_networks() -> list[SyntheticNetwork]:
     for name, build in _all_cases():
         builder = NetworkBuilder(seed=zlib.crc32(name.encode()))
         output = build(builder)
-        networks.append(SyntheticNetwork(name, builder.build([output])))
+        outputs = [output] if isinstance(output, str) else output
+        networks.append(SyntheticNetwork(name, builder.build(outputs)))
     return networks
 
 
@@ -36,6 +39,7 @@ def _all_cases() -> Iterator[Case]:
     yield from _softmax_cases()
     yield from _reshape_cases()
     yield from _pad_cases()
+    yield from CASES
 
 
 # name -> (image, options)

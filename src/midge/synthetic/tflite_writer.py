@@ -23,6 +23,7 @@ from midge.synthetic.model_description import (
     AddOptions,
     Conv2DOptions,
     DepthwiseConv2DOptions,
+    Fields,
     FullyConnectedOptions,
     ModelDescription,
     Operator,
@@ -40,7 +41,12 @@ CONSTANT_ALIGNMENT = 16
 # Codes above 127 do not fit the schema's first, one-byte field, which then holds this marker.
 _LAST_SHORT_CODE = 127
 
-_TENSOR_TYPES = {"int8": tflite.TensorType.INT8, "int32": tflite.TensorType.INT32}
+_TENSOR_TYPES = {
+    name: getattr(tflite.TensorType, name.upper())
+    for name in (
+        *("int4", "int8", "int16", "int32", "int64", "uint8", "float32", "bool", "resource"),
+    )
+}
 
 _Builder = Any  # flatbuffers.Builder: the package has no type information
 
@@ -55,9 +61,35 @@ def write_tflite(model: ModelDescription) -> bytes:
         UserError: A name is unknown or used twice, a type or attribute has no counterpart in the
             schema, or a constant's contents do not have the tensor's shape and type.
     """
-    _check_names(model)
+    subgraphs = (model, *model.functions)
+    for part in subgraphs:
+        _check_names(part)
     builder = flatbuffers.Builder(1024)
     constants: list[NDArray[Any]] = []
+    codes = sorted({(_builtin_code(op), op.version) for part in subgraphs for op in part.operators})
+    written = [_subgraph(builder, part, codes, constants) for part in subgraphs]
+    buffers = [_table(builder, "Buffer")]
+    buffers += [_table(builder, "Buffer", Data=_aligned_bytes(builder, c)) for c in constants]
+    root = _table(
+        builder,
+        "Model",
+        Version=SCHEMA_VERSION,
+        OperatorCodes=_offsets(builder, [_operator_code(builder, *code) for code in codes]),
+        Subgraphs=_offsets(builder, written),
+        Description=builder.CreateString(model.comment),
+        Buffers=_offsets(builder, buffers),
+    )
+    builder.Finish(root, file_identifier=FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _subgraph(
+    builder: _Builder,
+    model: ModelDescription,
+    codes: Sequence[tuple[int, int]],
+    constants: list[NDArray[Any]],
+) -> int:
+    """Write one subgraph; its constants go to the end of `constants`."""
     tensors = []
     for tensor in model.tensors:
         buffer_index = 0  # by convention the first buffer is empty: "not a constant"
@@ -65,10 +97,9 @@ def write_tflite(model: ModelDescription) -> bytes:
             constants.append(_checked_values(tensor))
             buffer_index = len(constants)
         tensors.append(_tensor(builder, tensor, buffer_index))
-    codes = sorted({(_builtin_code(op), op.version) for op in model.operators})
     index_of = {tensor.name: index for index, tensor in enumerate(model.tensors)}
     operators = [_operator(builder, op, codes, index_of) for op in model.operators]
-    subgraph = _table(
+    return _table(
         builder,
         "SubGraph",
         Tensors=_offsets(builder, tensors),
@@ -77,19 +108,6 @@ def write_tflite(model: ModelDescription) -> bytes:
         Operators=_offsets(builder, operators),
         Name=builder.CreateString("main"),
     )
-    buffers = [_table(builder, "Buffer")]
-    buffers += [_table(builder, "Buffer", Data=_aligned_bytes(builder, c)) for c in constants]
-    root = _table(
-        builder,
-        "Model",
-        Version=SCHEMA_VERSION,
-        OperatorCodes=_offsets(builder, [_operator_code(builder, *code) for code in codes]),
-        Subgraphs=_offsets(builder, [subgraph]),
-        Description=builder.CreateString(model.comment),
-        Buffers=_offsets(builder, buffers),
-    )
-    builder.Finish(root, file_identifier=FILE_IDENTIFIER)
-    return bytes(builder.Output())
 
 
 def _check_names(model: ModelDescription) -> None:
@@ -110,11 +128,15 @@ def _check_names(model: ModelDescription) -> None:
 
 def _checked_values(tensor: Tensor) -> NDArray[Any]:
     values = np.asarray(tensor.values)
-    if values.shape != tensor.shape or values.dtype.name != tensor.dtype:
+    stored = "int8" if tensor.dtype == "int4" else tensor.dtype
+    if values.shape != tensor.shape or values.dtype.name != stored:
         raise UserError(
             f"tensor '{tensor.name}': the constant is {values.dtype.name} {values.shape}, "
             f"the tensor {tensor.dtype} {tensor.shape}; make them equal"
         )
+    if tensor.dtype == "int4":  # two to a byte, the first in the low half
+        halves = np.append(values.reshape(-1), [0] * (values.size % 2)).astype(np.uint8) & 15
+        return (halves[::2] | halves[1::2] << 4).astype(np.uint8)
     return values
 
 
@@ -154,6 +176,8 @@ def _tensor(builder: _Builder, tensor: Tensor, buffer_index: int) -> int:
     }
     if tensor.quantization is not None:
         fields["Quantization"] = _quantization(builder, tensor.name, tensor.quantization)
+    if tensor.variable:
+        fields["IsVariable"] = True
     return _table(builder, "Tensor", **fields)
 
 
@@ -175,6 +199,10 @@ def _quantization(builder: _Builder, name: str, quantization: Quantization) -> i
 def _operator(
     builder: _Builder, op: Operator, codes: Sequence[tuple[int, int]], index_of: dict[str, int]
 ) -> int:
+    if isinstance(op.options, Fields):
+        return _operator_table(
+            builder, op, codes, index_of, op.options.table, _plain_fields(builder, op.options)
+        )
     entry = _OPTIONS.get(op.op)
     if entry is None or not isinstance(op.options, entry[0]):
         expected = entry[0].__name__ if entry else f"one of {sorted(_OPTIONS)}"
@@ -183,16 +211,41 @@ def _operator(
             f"expected {expected}"
         )
     _, table, fields_of = entry
-    options = _table(builder, table, **fields_of(builder, op.options))
+    return _operator_table(builder, op, codes, index_of, table, fields_of(builder, op.options))
+
+
+def _operator_table(
+    builder: _Builder,
+    op: Operator,
+    codes: Sequence[tuple[int, int]],
+    index_of: dict[str, int],
+    table: str,
+    options: dict[str, Any],
+) -> int:
+    fields: dict[str, Any] = {}
+    if table:
+        fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, table)
+        fields["BuiltinOptions"] = _table(builder, table, **options)
     return _table(
         builder,
         "Operator",
         OpcodeIndex=codes.index((_builtin_code(op), op.version)),
         Inputs=_int32s(builder, [-1 if name is None else index_of[name] for name in op.inputs]),
         Outputs=_int32s(builder, [index_of[name] for name in op.outputs]),
-        BuiltinOptionsType=getattr(tflite.BuiltinOptions, table),
-        BuiltinOptions=options,
+        **fields,
     )
+
+
+def _plain_fields(builder: _Builder, options: Fields) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in options.values:
+        if isinstance(value, str):
+            fields[name] = builder.CreateString(value)
+        elif isinstance(value, tuple):
+            fields[name] = _int32s(builder, value)
+        else:
+            fields[name] = value
+    return fields
 
 
 def _table(builder: _Builder, name: str, /, **fields: Any) -> int:

@@ -24,6 +24,8 @@ _ZIG_OPTIMISATIONS = {
     "-Oz": ("-Os", "-Xclang", "-Oz"),
 }
 _WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
+# A fused multiply-add rounds once where Midge's meaning of float32 rounds twice.
+_ARITHMETIC = ("-ffp-contract=off",)
 _STARTUP = {"arm": "startup_arm.c", "riscv": "startup_riscv.c"}
 # Naked functions take their arguments by register. Without the second option a compiler turns the
 # loops of memcpy into calls of memcpy, and the harness's own copies into library routines that
@@ -136,7 +138,7 @@ class _Workshop:
     def compile(self, source: str, output: str, flags: tuple[str, ...]) -> str:
         """Compile one file and return the object's name."""
         include = ("-Imodel", "-Iport")
-        arguments = [*_WARNINGS, *flags, *include, "-c", source, "-o", output]
+        arguments = [*_WARNINGS, *_ARITHMETIC, *flags, *include, "-c", source, "-o", output]
         done = self._run([*self.compiler.flags, *arguments])
         if done.returncode != 0:
             raise self._failure(f"compiling {PurePosixPath(source).name}", done)

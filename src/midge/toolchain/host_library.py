@@ -13,7 +13,7 @@ from midge.toolchain.build import write_sources
 from midge.toolchain.compilers import cache_directory, zig_environment, zig_program
 
 _SANITIZERS = ("undefined", "address")
-_FLAGS = ("-std=c99", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-g0")
+_FLAGS = ("-std=c99", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-g0", "-ffp-contract=off")
 
 
 def build_host_library(

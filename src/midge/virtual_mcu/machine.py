@@ -40,6 +40,9 @@ class MemoryView(Protocol):
     def write_arena(self, offset: int, content: bytes) -> None:
         """Overwrite bytes of the arena."""
 
+    def read_state(self) -> bytes:
+        """Return what outlives a run."""
+
 
 AfterLayer = Callable[[int, MemoryView], None]
 """Called with a layer's index when that layer has returned."""

@@ -89,11 +89,14 @@ class UnicornMachine:
 
     # -- what only Unicorn offers ---------------------------------------------------------------
 
-    def run_layers(self, sample: Sample, after_layer: AfterLayer) -> Inference:
-        """Initialise the model, run one inference and stop after each layer.
+    def run_layers(
+        self, sample: Sample, after_layer: AfterLayer, *, first: bool = True
+    ) -> Inference:
+        """Run one inference and stop after each layer.
 
         Args:
             sample: The input tensors.
+            first: Initialise the model before; otherwise its state goes on from the last run.
             after_layer: Called with each layer's index and this machine when the layer has
                 returned; it may read and write the arena.
 
@@ -102,7 +105,8 @@ class UnicornMachine:
             InternalError: The program faulted, hung or reported an error.
         """
         check_sample(self.program, sample, 0)
-        self._initialise()
+        if first:
+            self._initialise()
         with self._layers_watched(after_layer):
             inference, _ = self._infer(sample)
             if self._watched_layer != CALLER:

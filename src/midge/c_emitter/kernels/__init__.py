@@ -15,6 +15,7 @@ KERNELS: dict[str, tuple[Kernel, ...]] = {}
 
 for _found in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
     for _kernel in importlib.import_module(f"{__name__}.{_found.name}").KERNELS:
-        KERNELS[_kernel.kind] = (*KERNELS.get(_kernel.kind, ()), _kernel)
+        for _kind in _kernel.kinds:
+            KERNELS[_kind] = (*KERNELS.get(_kind, ()), _kernel)
 
 __all__ = ["KERNELS"]

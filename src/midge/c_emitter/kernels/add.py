@@ -57,7 +57,7 @@ def broadcast_strides(
 class AddPortable(Kernel):
     """Element by element."""
 
-    kind = "add"
+    kinds = ("add",)
     variant = "portable"
     function = "midge_add_s8"
     source = "add_s8.h"

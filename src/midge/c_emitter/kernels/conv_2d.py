@@ -28,7 +28,7 @@ def _bias(layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
 
 
 class _Conv2D(Kernel):
-    kind = "conv_2d"
+    kinds = ("conv_2d",)
 
     def applies(self, layer: Layer) -> bool:
         return _attributes(layer).rounding in weighted.ROUNDINGS

@@ -20,7 +20,7 @@ def _attributes(layer: Layer) -> DepthwiseConv2D:
 class DepthwisePortable(Kernel):
     """One channel at a time, through offsets of the taps."""
 
-    kind = "depthwise_conv_2d"
+    kinds = ("depthwise_conv_2d",)
     variant = "portable"
     function = "midge_depthwise_conv_2d_s8"
     source = "depthwise_conv_2d_s8.h"

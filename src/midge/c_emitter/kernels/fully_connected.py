@@ -18,7 +18,7 @@ def _attributes(layer: Layer) -> FullyConnected:
 
 
 class _FullyConnected(Kernel):
-    kind = "fully_connected"
+    kinds = ("fully_connected",)
 
     def applies(self, layer: Layer) -> bool:
         return _attributes(layer).rounding in weighted.ROUNDINGS

@@ -13,7 +13,7 @@ RANK = 6
 class PadPortable(Kernel):
     """Fill, then copy the innermost runs."""
 
-    kind = "pad"
+    kinds = ("pad",)
     variant = "portable"
     function = "midge_pad_s8"
     source = "pad_s8.h"

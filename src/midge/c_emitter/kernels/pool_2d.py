@@ -44,14 +44,14 @@ class _Pool2D(Kernel):
 class AveragePool(_Pool2D):
     """The rounded mean."""
 
-    kind = "average_pool_2d"
+    kinds = ("average_pool_2d",)
     function = "midge_average_pool_2d_s8"
 
 
 class MaxPool(_Pool2D):
     """The maximum."""
 
-    kind = "max_pool_2d"
+    kinds = ("max_pool_2d",)
     function = "midge_max_pool_2d_s8"
 
 

@@ -9,7 +9,7 @@ from midge.graph.ops.softmax import Softmax
 class SoftmaxPortable(Kernel):
     """Row by row, exponentials kept in scratch."""
 
-    kind = "softmax"
+    kinds = ("softmax",)
     variant = "portable"
     function = "midge_softmax_s8"
     source = "softmax_s8.h"

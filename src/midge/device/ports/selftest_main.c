@@ -77,13 +77,15 @@ static uint32_t read_counter(void) { return DWT_CYCCNT; }
 static const uint32_t input_bytes[@INPUTS@] = {@INPUT_BYTES@};
 static const uint32_t output_bytes[@OUTPUTS@] = {@OUTPUT_BYTES@};
 static const struct {
-    const int8_t *inputs[@INPUTS@];
-    const int8_t *outputs[@OUTPUTS@];
+    const uint8_t *inputs[@INPUTS@];
+    const uint8_t *outputs[@OUTPUTS@];
 } golden[@SAMPLES@] = {
 @GOLDEN_TABLE@
 };
 
 static uint8_t arena[@MODEL_MACRO@_ARENA_BYTES] __attribute__((aligned(@MODEL_MACRO@_ARENA_ALIGN)));
+/* One byte where the network has no state. The samples are one stream. */
+static uint8_t state[@MODEL_MACRO@_STATE_BYTES + 1] __attribute__((aligned(@MODEL_MACRO@_STATE_ALIGN)));
 
 static void print_number(uint32_t value) {
     char digits[11];
@@ -100,20 +102,20 @@ static void print_number(uint32_t value) {
 int main(void) {
     int wrong = 0;
     start_counter();
-    @MODEL_NAME@_init(arena, 0);
+    @MODEL_NAME@_init(arena, state);
     for (unsigned sample = 0; sample < @SAMPLES@u; sample++) {
         int equal = 1;
         for (unsigned i = 0; i < @INPUTS@u; i++) {
-            int8_t *input = @MODEL_NAME@_input(arena, i);
+            uint8_t *input = (uint8_t *)@MODEL_NAME@_input(arena, i);
             for (uint32_t k = 0; k < input_bytes[i]; k++) {
                 input[k] = golden[sample].inputs[i][k];
             }
         }
         const uint32_t start = read_counter();
-        const enum midge_status status = @MODEL_NAME@_run(arena, 0);
+        const enum midge_status status = @MODEL_NAME@_run(arena, state);
         const uint32_t cycles = read_counter() - start;
         for (unsigned i = 0; i < @OUTPUTS@u; i++) {
-            const int8_t *output = @MODEL_NAME@_output(arena, i);
+            const uint8_t *output = (const uint8_t *)@MODEL_NAME@_output(arena, i);
             for (uint32_t k = 0; k < output_bytes[i]; k++) {
                 equal = equal && output[k] == golden[sample].outputs[i][k];
             }

@@ -39,6 +39,7 @@ class Add(Attributes):
     """
 
     kind = "add"
+    types = (DType.INT8,)
     activation: Activation = Activation.NONE
     rounding: Rounding = Rounding.TFLITE_DOUBLE
 

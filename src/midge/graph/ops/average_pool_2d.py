@@ -31,6 +31,7 @@ class AveragePool2D(Attributes):
     """
 
     kind = "average_pool_2d"
+    types = (DType.INT8,)
     kernel: Pair
     stride: Pair = (1, 1)
     pad_before: Pair = (0, 0)

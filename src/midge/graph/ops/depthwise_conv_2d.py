@@ -31,6 +31,7 @@ class DepthwiseConv2D(Attributes):
     """
 
     kind = "depthwise_conv_2d"
+    types = (DType.INT8,)
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
     pad_before: Pair = (0, 0)

@@ -33,6 +33,7 @@ class FullyConnected(Attributes):
     """
 
     kind = "fully_connected"
+    types = (DType.INT8,)
     keep_dims: bool = False
     activation: Activation = Activation.NONE
     rounding: Rounding = Rounding.TFLITE_DOUBLE

@@ -27,6 +27,7 @@ class MaxPool2D(Attributes):
     """
 
     kind = "max_pool_2d"
+    types = (DType.INT8,)
     kernel: Pair
     stride: Pair = (1, 1)
     pad_before: Pair = (0, 0)

@@ -23,6 +23,7 @@ class Pad(Attributes):
     """
 
     kind = "pad"
+    types = (DType.INT8,)
     before: tuple[int, ...]
     after: tuple[int, ...]
 

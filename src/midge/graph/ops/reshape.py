@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.errors import UserError
-from midge.graph.operands import expect_same_quantization, take, tensor
-from midge.graph.types import Array, Attributes, Tensor, TensorType
+from midge.graph.operands import expect_same_quantization, expect_type, take, tensor
+from midge.graph.types import Array, Attributes, DType, Tensor, TensorType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +22,17 @@ class Reshape(Attributes):
     """
 
     kind = "reshape"
+    types = (
+        *(DType.INT8, DType.INT16, DType.FLOAT32, DType.INT32, DType.INT64),
+        *(DType.UINT8, DType.BOOL),
+    )
     shape: tuple[int, ...]
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
         """Output of `shape`, with x's type."""
         (x,) = take(inputs, 1)
         x = tensor(x)
+        expect_type(x, *self.types)
         if math.prod(self.shape) != x.size:
             raise UserError(
                 f"{x.name} of shape {list(x.shape)} has not the elements of {list(self.shape)}"

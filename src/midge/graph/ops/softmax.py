@@ -39,6 +39,7 @@ class Softmax(Attributes):
     """
 
     kind = "softmax"
+    types = (DType.INT8,)
     beta: float = 1.0
     rounding: Rounding = Rounding.TFLITE_DOUBLE
 

@@ -1,23 +1,16 @@
-"""One module for each .tflite operator: `BUILTIN` names it, `convert` reads it.
+"""How each .tflite operator is read: functions that `@converts` registers in `CONVERTERS`.
 
-`convert` gives the operator's attributes and those of its inputs that the graph keeps.
-Every module of this package is imported here, so that a new operator is one new file.
+Every module of this package is imported here, so that a new operator is one new function.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
 
-from midge.graph import Attributes, Tensor
-from midge.importers.tflite_ops.operands import Operands
+from midge.importers.tflite_ops.registry import CONVERTERS, Converted, Converter
 
-Converted = tuple[Attributes, tuple[Tensor | None, ...]]
+for _found in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
+    importlib.import_module(f"{__name__}.{_found.name}")
 
-CONVERTERS: dict[str, Callable[[Operands], Converted]] = {}
-
-for _found in pkgutil.iter_modules(__path__):
-    _module = importlib.import_module(f"{__name__}.{_found.name}")
-    if hasattr(_module, "BUILTIN"):
-        CONVERTERS[_module.BUILTIN] = _module.convert
+__all__ = ["CONVERTERS", "Converted", "Converter"]

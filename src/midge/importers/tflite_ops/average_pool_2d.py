@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from midge.graph import Attributes, Tensor
 from midge.graph.ops.average_pool_2d import AveragePool2D
 from midge.importers.tflite_ops.operands import Operands, activation, pool_window
+from midge.importers.tflite_ops.registry import Converted, converts
 
-BUILTIN = "AVERAGE_POOL_2D"
 
-
-def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+@converts("AVERAGE_POOL_2D", AveragePool2D)
+def convert(op: Operands) -> Converted:
     """Read the attributes; padding becomes explicit."""
     options, window = pool_window(op)
     attributes = AveragePool2D(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tflite
 
-from midge.graph import Attributes, Tensor
 from midge.graph.ops.conv_2d import Conv2D
 from midge.importers.tflite_ops.operands import Operands, activation, image_extent, padding
+from midge.importers.tflite_ops.registry import Converted, converts
 
-BUILTIN = "CONV_2D"
 
-
-def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+@converts("CONV_2D", Conv2D)
+def convert(op: Operands) -> Converted:
     """Read the attributes; padding becomes explicit."""
     options = op.options(tflite.Conv2DOptions)
     stride = options.StrideH(), options.StrideW()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import tflite
 
 from midge.errors import UserError
-from midge.graph import Attributes, Tensor
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.importers.tflite_ops.operands import Operands, activation, image_extent, padding
+from midge.importers.tflite_ops.registry import Converted, converts
 
-BUILTIN = "DEPTHWISE_CONV_2D"
 
-
-def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+@converts("DEPTHWISE_CONV_2D", DepthwiseConv2D)
+def convert(op: Operands) -> Converted:
     """Read the attributes; padding becomes explicit, the multiplier follows from the shapes."""
     options = op.options(tflite.DepthwiseConv2DOptions)
     stride = options.StrideH(), options.StrideW()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import tflite
 
 from midge.errors import UnsupportedError
-from midge.graph import Attributes, Tensor
 from midge.graph.ops.fully_connected import FullyConnected
 from midge.importers.tflite_ops.operands import Operands, activation
+from midge.importers.tflite_ops.registry import Converted, converts
 
-BUILTIN = "FULLY_CONNECTED"
 
-
-def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+@converts("FULLY_CONNECTED", FullyConnected)
+def convert(op: Operands) -> Converted:
     """Read the attributes. The output's own shape says how many dimensions are kept."""
     options = op.options(tflite.FullyConnectedOptions)
     if options.WeightsFormat() != 0:

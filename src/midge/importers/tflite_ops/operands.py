@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy.typing as npt
 import tflite
 
 from midge.errors import UnsupportedError, UserError
-from midge.graph import Activation, Tensor
+from midge.graph import Activation, DType, Tensor
 from midge.graph.window import Pair, Window, same_padding
-from midge.importers.tflite_file import TfliteModel, TfliteOp
+from midge.importers.tflite_file import TfliteOp
 
 _ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: Activation.NONE,
@@ -29,17 +30,10 @@ class Operands:
         outputs: Tensors.
     """
 
-    def __init__(self, model: TfliteModel, record: TfliteOp) -> None:
+    def __init__(self, record: TfliteOp, tensor: Callable[[int], Tensor]) -> None:
         self._record = record
-        self.inputs = tuple(self._tensor(model, i) if i >= 0 else None for i in record.inputs)
-        self.outputs = tuple(self._required(self._tensor(model, i)) for i in record.outputs)
-
-    @staticmethod
-    def _tensor(model: TfliteModel, index: int) -> Tensor:
-        tensor = model.tensors[index]
-        if isinstance(tensor, str):
-            raise UnsupportedError(f"tensor {tensor}, which is not supported")
-        return tensor
+        self.inputs = tuple(tensor(i) if i >= 0 else None for i in record.inputs)
+        self.outputs = tuple(tensor(i) for i in record.outputs)
 
     @staticmethod
     def _required(tensor: Tensor | None) -> Tensor:
@@ -77,10 +71,12 @@ class Operands:
             UnsupportedError: it is computed at run time.
         """
         tensor = self.input(index)
-        if tensor.data is None:
+        if not tensor.is_constant:
             raise UnsupportedError(
                 f"input {tensor.name} is computed at run time; a constant is supported"
             )
+        if tensor.dtype not in (DType.INT32, DType.INT64):
+            raise UserError(f"input {tensor.name} is {tensor.dtype.value}; expected int32 or int64")
         return np.asarray(tensor.data).astype(np.int64)
 
 

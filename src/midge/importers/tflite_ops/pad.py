@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from midge.errors import UserError
-from midge.graph import Attributes, Tensor
 from midge.graph.ops.pad import Pad
 from midge.importers.tflite_ops.operands import Operands
+from midge.importers.tflite_ops.registry import Converted, converts
 
-BUILTIN = "PAD"
 
-
-def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+@converts("PAD", Pad)
+def convert(op: Operands) -> Converted:
     """The constant [rank, 2] of paddings becomes two attributes."""
     x, paddings = op.input(0), op.constant(1)
     if paddings.shape != (len(x.shape), 2):

@@ -7,14 +7,13 @@ import math
 import tflite
 
 from midge.errors import UserError
-from midge.graph import Attributes, Tensor
 from midge.graph.ops.softmax import Softmax
 from midge.importers.tflite_ops.operands import Operands
+from midge.importers.tflite_ops.registry import Converted, converts
 
-BUILTIN = "SOFTMAX"
 
-
-def convert(op: Operands) -> tuple[Attributes, tuple[Tensor | None, ...]]:
+@converts("SOFTMAX", Softmax)
+def convert(op: Operands) -> Converted:
     """Read the attributes."""
     beta = float(op.options(tflite.SoftmaxOptions).Beta())
     if not math.isfinite(beta):
