@@ -41,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     targets.add_argument("--json", metavar="FILE", help="write them as JSON; - for standard output")
     targets.set_defaults(run=commands.targets)
 
+    ops = commands_.add_parser("ops", help="list operators: types, kernels, what is missing")
+    ops.add_argument("--json", metavar="FILE", help="write them as JSON; - for standard output")
+    ops.add_argument("--markdown", metavar="FILE", help="write the page of the documentation")
+    ops.set_defaults(run=commands.ops)
+
     compile_ = commands_.add_parser("compile", help="a model file to a C library and a report")
     _add_compile_options(compile_)
     compile_.add_argument("--out", required=True, metavar="DIR", help="folder to write to")

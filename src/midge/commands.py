@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from midge.c_emitter import choose_kernels
 from midge.driver import Artifact, compare_layers, compile_graph, load
 from midge.driver.main_path import plan_graph
+from midge.driver.operators import operators_report
 from midge.driver.report_data import report_of
 from midge.driver.selftest import selftest_files
 from midge.files import read_arrays, write_arrays, write_files, write_json
 from midge.graph.text import format_graph
 from midge.memory_plan.picture import draw_plan
 from midge.passes import run_passes
-from midge.report import render_html, render_text
+from midge.report import (
+    render_html,
+    render_operators_markdown,
+    render_operators_text,
+    render_text,
+)
 from midge.virtual_mcu import Target, target
 from midge.virtual_mcu import targets as all_targets
 
@@ -67,6 +74,19 @@ def _target_json(place: Target) -> dict[str, Any]:
         "cycle_model": place.cycle_model,
         "sources": dict(place.board.sources) if place.board else {},
     }
+
+
+def ops(options: argparse.Namespace) -> int:
+    """`midge ops`."""
+    content = operators_report()
+    if options.json:
+        write_json(options.json, content)
+    if options.markdown:
+        path = Path(options.markdown)
+        write_files(str(path.parent), {path.name: render_operators_markdown(content)})
+    if not options.json and not options.markdown:
+        print(render_operators_text(content))
+    return 0
 
 
 def compile_model(options: argparse.Namespace) -> int:

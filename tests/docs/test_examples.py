@@ -90,10 +90,9 @@ REVERSE = """
 import numpy as np
 import midge
 from midge.importers import import_tflite
-from midge.synthetic import ModelDescription, tflite_writer, write_tflite
-from midge.synthetic.model_description import Operator, PadOptions, Quantization, Tensor
+from midge.synthetic import ModelDescription, write_tflite
+from midge.synthetic.model_description import Fields, Operator, Quantization, Tensor
 
-tflite_writer._OPTIONS["REVERSE_V2"] = (PadOptions, "ReverseV2Options", lambda *_: {})
 shape, codes = (1, 2, 4, 6), Quantization((0.5,), (3,))
 model = ModelDescription(
     tensors=(
@@ -101,7 +100,7 @@ model = ModelDescription(
         Tensor("axis", (1,), "int32", None, np.array([-1], np.int32)),
         Tensor("y", shape, "int8", codes),
     ),
-    operators=(Operator("REVERSE_V2", ("x", "axis"), ("y",), PadOptions()),),
+    operators=(Operator("REVERSE_V2", ("x", "axis"), ("y",), Fields("ReverseV2Options")),),
     inputs=("x",),
     outputs=("y",),
 )

@@ -11,6 +11,7 @@ from midge.c_emitter import Choice, Emitted, Layer, layers_of
 from midge.driver.run_result import FlashBytes, LayerCost, RamBytes, RunResult
 from midge.driver.samples import Inputs, take_samples
 from midge.driver.settings import Settings
+from midge.driver.software_float import software_float
 from midge.errors import UserError
 from midge.graph import Array, Graph
 from midge.memory_plan import Plan
@@ -89,6 +90,7 @@ class Artifact:
             latency_ms=latency_ms(target, cycles),
             energy_uj=energy_uj(target, cycles),
             layers=self._layer_costs(trace, by_layer or {}),
+            software_float=software_float(machine.program, trace, target.core.family),
         )
 
     def layer_costs(self) -> dict[str, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from midge.driver.samples import Inputs
+from midge.driver.software_float import SoftwareFloat
 from midge.graph import Array
 
 Pair = tuple[float, float | None]
@@ -107,6 +108,7 @@ class RunResult:
         latency_ms: Milliseconds, (zero wait, modelled); None on a bare core.
         energy_uj: Microjoules, (zero wait, modelled); None where no figure is published.
         layers: One row for each emitted kernel, in running order.
+        software_float: What float32 cost in routines; None where none was needed.
     """
 
     outputs: Inputs
@@ -123,6 +125,7 @@ class RunResult:
     latency_ms: Pair | None
     energy_uj: Pair | None
     layers: tuple[LayerCost, ...]
+    software_float: SoftwareFloat | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The contents of ``run.json``."""
@@ -151,6 +154,7 @@ class RunResult:
             "flash_bytes": {"code": flash.code, "weights": flash.weights, "total": flash.total},
             "latency_ms": _pair(self.latency_ms),
             "energy_uj": _pair(self.energy_uj),
+            "software_float": asdict(self.software_float) if self.software_float else None,
             "layers": [
                 {
                     "name": layer.name,

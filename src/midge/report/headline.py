@@ -237,6 +237,13 @@ def _instructions(report: Json) -> Figure:
     notes = [f"issued {of}", *_per_mac(issued, costs)]
     if costs["cycles"]:
         notes.append(f"{decimal(costs['cycles'] / issued)} cycles each at zero wait")
+    software = costs.get("software_float")
+    if software:
+        core = printable(report["target"]["core"])
+        notes.append(
+            f"{percent(software['instructions'], issued)} of them compute float32 in software, as "
+            f"the {core} has no FPU: {byte_count(software['code_bytes'])} of the code"
+        )
     return Figure("Instructions", count(issued), EXACT, tuple(notes))
 
 
