@@ -2,12 +2,13 @@
 
 ::
 
-    python -m bench.soak [--quick] [--only goldens|random|operators] [--networks N] [--start SEED]
+    python -m bench.soak [--quick] [--only SWEEP] [--networks N] [--files N] [--start SEED]
 
 - ``goldens``: every golden sample of the four MLPerf Tiny networks on every core, with both
   compilers and both emulators, byte for byte; instructions counted twice.
 - ``random``: random networks, core, compiler and emulator in rotation.
 - ``operators``: every operator alone, on every core.
+- ``hostile``: spoiled files of every operator and type.
 
 Interrupted, it keeps what is done; started again, it goes on: a golden row is known by its program
 and samples, a made network by the sources. The summary goes to ``bench/results/soak.md`` and
@@ -28,14 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import midge
-from bench import soak_goldens, soak_networks
+from bench import soak_goldens, soak_hostile, soak_networks
 from bench.markdown import RESULTS, write_results
 from bench.mlperf_tiny import CORES, REPOSITORY
+from bench.soak_hostile import HostileTally
 from bench.soak_networks import Tally
 from midge import MidgeError, processes
 from midge.synthetic import single_op_networks
 
-SWEEPS = ("goldens", "random", "operators")
+SWEEPS = ("goldens", "random", "operators", "hostile")
 
 
 class Record:
@@ -60,13 +62,13 @@ class Record:
             name: Tally.from_json(known[name]) if known.get(name) else Tally("")
             for name in ("random", "operators")
         }
+        self.hostile = HostileTally.from_json(known.get("hostile", {}))
 
     @property
     def failed(self) -> bool:
         """Whether anything disagreed."""
-        return any(row.problems for row in self.rows) or any(
-            tally.failures for tally in self.tallies.values()
-        )
+        tallies = (*self.tallies.values(), self.hostile)
+        return any(row.problems for row in self.rows) or any(t.failures for t in tallies)
 
     def keep_goldens(self, rows: list[soak_goldens.Row], skipped: list[str]) -> None:
         """Take in the rows so far."""
@@ -89,6 +91,7 @@ class Record:
             "made_with": _versions(),
             "goldens": {"rows": [row.to_json() for row in self.rows], "skipped": self.skipped},
             **{name: tally.to_json() for name, tally in self.tallies.items()},
+            "hostile": self.hostile.to_json(),
         }
         write_results(self._folder, "soak", self._text(), content)
 
@@ -109,6 +112,9 @@ class Record:
                 "## Every operator alone",
                 "",
                 soak_networks.summary(self.tallies["operators"], "pairs of network and core"),
+                "## Spoiled files",
+                "",
+                soak_hostile.summary(self.hostile),
             ]
         )
 
@@ -141,7 +147,7 @@ def run(options: argparse.Namespace, record: Record) -> None:
     sources = f"sources {soak_networks.sources_digest()[:16]}"
     if options.only in (None, "random"):
         scope = f"seeds from {options.start} on, {sources}"
-        count = options.networks if options.networks is not None else 26 if options.quick else 1000
+        count = options.networks if options.networks is not None else 26 if options.quick else 5000
         cases = soak_networks.random_cases(options.start)
         tally = record.tally("random", scope)
         soak_networks.sweep("random", cases, count, tally, lambda _: record.write())
@@ -153,6 +159,11 @@ def run(options: argparse.Namespace, record: Record) -> None:
         only = f" named {options.match}" if options.match else ""
         tally = record.tally("operators", f"cases{only}, {sources}")
         soak_networks.sweep("operators", cases, count, tally, lambda _: record.write())
+    if options.only in (None, "hostile"):
+        if record.hostile.scope != sources:
+            record.hostile = HostileTally(sources)
+        count = options.files if options.files is not None else 100 if options.quick else 10_000
+        soak_hostile.sweep(count, record.hostile, lambda _: record.write())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -162,7 +173,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="a few of everything, minutes")
     parser.add_argument("--only", choices=SWEEPS, help="one sweep")
-    parser.add_argument("--networks", type=int, metavar="N", help="random networks (1000)")
+    parser.add_argument("--networks", type=int, metavar="N", help="random networks (5000)")
+    parser.add_argument("--files", type=int, metavar="N", help="spoiled files (10000)")
     parser.add_argument("--start", type=int, default=0, metavar="SEED", help="first seed (0)")
     parser.add_argument("--match", default="", metavar="TEXT", help="rows whose name holds this")
     parser.add_argument("--again", action="store_true", help="forget what an earlier run left")

@@ -19,7 +19,7 @@ from bench.markdown import table
 from bench.mlperf_tiny import CORES, REPOSITORY
 from bench.progress import Progress, duration
 from midge import MidgeError, ToolError
-from midge.synthetic import SyntheticNetwork, random_network, single_op_networks
+from midge.synthetic import OPERATORS, SyntheticNetwork, random_network, single_op_networks
 from midge.virtual_mcu import CORES as KNOWN_CORES
 
 # The tests' comparison is the one place that says what "agree" means.
@@ -98,13 +98,18 @@ def machines() -> list[Machine]:
     ]
 
 
+DTYPES = ("int8", "int8", "int16", "int8", "float32")
+"""Of the first inputs of random networks, in rotation."""
+
+
 def random_cases(start: int) -> Iterator[Case]:
-    """Random networks from seed `start` on; the seed alone decides the machine."""
+    """Random networks from seed `start` on; the seed alone decides type and machine."""
     rotation = machines()
     for seed in itertools.count(start):
+        dtype = DTYPES[seed // len(rotation) % len(DTYPES)]
         yield Case(
-            f"random_network({seed})",
-            partial(random_network, seed),
+            f"random_network({seed}, ops=OPERATORS, dtype={dtype!r})",
+            partial(random_network, seed, ops=OPERATORS, dtype=dtype),
             rotation[seed % len(rotation)],
             f"python -m bench.soak --only random --start {seed} --networks 1 {_ELSEWHERE}",
         )

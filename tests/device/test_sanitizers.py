@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from functools import cache
 
 import pytest
 
-from midge.c_emitter import choose_kernels, emit_c
-from midge.driver import Artifact
-from midge.driver.main_path import plan_graph
-from midge.driver.selftest import selftest_files
-from midge.driver.settings import Settings
-from midge.graph import Graph
-from midge.passes import run_passes
-from midge.toolchain import build_host_library
-from midge.version import VERSION
-from midge.virtual_mcu import target
+from midge.synthetic import single_op_networks
 from support.networks import (
     join,
     mobile_chain,
@@ -28,22 +16,9 @@ from support.networks import (
     single_ops,
     two_by_two,
 )
+from support.sanitized import run_checked, selftest
 
-HOST = {
-    "host.h": """
-#include <stdint.h>
-#define MIDGE_SELFTEST_CYCLES() ((uint32_t)0)
-""",
-    "host.c": """
-#include <stdio.h>
-void midge_selftest_print(const char *text);
-void midge_selftest_print(const char *text) { fputs(text, stdout); fflush(stdout); }
-""",
-}
-OPERATORS = (
-    *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MAX_POOL_2D"),
-    *("ADD", "SOFTMAX", "RESHAPE", "PAD"),
-)
+OPERATORS = tuple(dict.fromkeys(made.name.split("/")[0] for made in single_op_networks()))
 NETWORKS = (*OPERATORS, "networks")
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs the system's gcc")
 
@@ -56,40 +31,6 @@ def files_of(name: str) -> dict[str, str]:
     else:
         joined = join(single_ops(name))
     return selftest(joined.graph)
-
-
-def selftest(graph: Graph) -> dict[str, str]:
-    """The self-test of a network for a core without extensions; it holds golden vectors."""
-    lowered = run_passes(graph)
-    planned = plan_graph(lowered, choose_kernels(lowered, frozenset()), keep_input=False)
-    emitted = emit_c(planned.graph, planned.choice, planned.plan, VERSION)
-    settings = Settings(target("cortex-m0plus"))
-    artifact = Artifact(planned.graph, planned.choice, planned.plan, emitted, None, settings)
-    return {**selftest_files(artifact), **HOST}
-
-
-def run_checked(files: dict[str, str], *sanitizers: str) -> subprocess.CompletedProcess[str]:
-    """Run a self-test in a process of its own, which a violation ends."""
-    # Nothing is optimised away before a sanitizer sees it.
-    flags = ("-O0", "-fvisibility=default", "-include", "host.h", "-Dmain=selftest_main")
-    library = build_host_library(files, flags=flags, sanitizers=sanitizers)
-    environment = dict(os.environ)
-    if "address" in sanitizers:
-        command = ["gcc", "-print-file-name=libasan.so"]
-        runtime = subprocess.run(command, capture_output=True, check=True, text=True)
-        environment |= {
-            "LD_PRELOAD": runtime.stdout.strip(),
-            "ASAN_OPTIONS": "detect_leaks=0",
-            "UBSAN_OPTIONS": "print_stacktrace=1",
-        }
-    call = "import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).selftest_main())"
-    return subprocess.run(
-        [sys.executable, "-c", call, str(library)],
-        capture_output=True,
-        check=False,
-        env=environment,
-        text=True,
-    )
 
 
 def assert_clean(files: dict[str, str], *sanitizers: str) -> None:

@@ -1,0 +1,66 @@
+"""The emitted C on this machine, under sanitizers: no undefined behaviour, no byte too far."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from midge.c_emitter import choose_kernels, emit_c
+from midge.driver import Artifact
+from midge.driver.main_path import plan_graph
+from midge.driver.selftest import selftest_files
+from midge.driver.settings import Settings
+from midge.graph import Graph
+from midge.passes import run_passes
+from midge.toolchain import build_host_library
+from midge.version import VERSION
+from midge.virtual_mcu import target
+
+TIMEOUT_S = 60
+HOST = {
+    "host.h": """
+#include <stdint.h>
+#define MIDGE_SELFTEST_CYCLES() ((uint32_t)0)
+""",
+    "host.c": """
+#include <stdio.h>
+void midge_selftest_print(const char *text);
+void midge_selftest_print(const char *text) { fputs(text, stdout); fflush(stdout); }
+""",
+}
+
+
+def selftest(graph: Graph) -> dict[str, str]:
+    """The self-test of a network for a core without extensions; it holds golden vectors."""
+    lowered = run_passes(graph)
+    planned = plan_graph(lowered, choose_kernels(lowered, frozenset()), keep_input=False)
+    emitted = emit_c(planned.graph, planned.choice, planned.plan, VERSION)
+    settings = Settings(target("cortex-m0plus"))
+    artifact = Artifact(planned.graph, planned.choice, planned.plan, emitted, None, settings)
+    return {**selftest_files(artifact), **HOST}
+
+
+def run_checked(files: dict[str, str], *sanitizers: str) -> subprocess.CompletedProcess[str]:
+    """Run a self-test in a process of its own, which a violation ends."""
+    # Nothing is optimised away before a sanitizer sees it.
+    flags = ("-O0", "-fvisibility=default", "-include", "host.h", "-Dmain=selftest_main")
+    library = build_host_library(files, flags=flags, sanitizers=sanitizers)
+    environment = dict(os.environ)
+    if "address" in sanitizers:
+        command = ["gcc", "-print-file-name=libasan.so"]
+        runtime = subprocess.run(command, capture_output=True, check=True, text=True)
+        environment |= {
+            "LD_PRELOAD": runtime.stdout.strip(),
+            "ASAN_OPTIONS": "detect_leaks=0",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        }
+    call = "import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).selftest_main())"
+    return subprocess.run(
+        [sys.executable, "-c", call, str(library)],
+        capture_output=True,
+        check=False,
+        env=environment,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
