@@ -2,12 +2,14 @@
 
 ::
 
-    python -m bench.soak [--quick] [--only SWEEP] [--networks N] [--files N] [--start SEED]
+    python -m bench.soak [--quick] [--only SWEEP] [--networks N] [--files N] [--steps N]
+                         [--start SEED]
 
 - ``goldens``: every golden sample of the four MLPerf Tiny networks on every core, with both
   compilers and both emulators, byte for byte; instructions counted twice.
 - ``random``: random networks, core, compiler and emulator in rotation.
 - ``operators``: every operator alone, on every core.
+- ``streaming``: networks with state, ten thousand steps each, on every core with both compilers.
 - ``hostile``: spoiled files of every operator and type.
 
 Interrupted, it keeps what is done; started again, it goes on: a golden row is known by its program
@@ -29,15 +31,15 @@ from pathlib import Path
 from typing import Any
 
 import midge
-from bench import soak_goldens, soak_hostile, soak_networks
+from bench import soak_goldens, soak_hostile, soak_networks, soak_streaming
 from bench.markdown import RESULTS, write_results
-from bench.mlperf_tiny import CORES, REPOSITORY
+from bench.mlperf_tiny import REPOSITORY
 from bench.soak_hostile import HostileTally
 from bench.soak_networks import Tally
+from bench.soak_streaming import StreamingTally
 from midge import MidgeError, processes
-from midge.synthetic import single_op_networks
 
-SWEEPS = ("goldens", "random", "operators", "hostile")
+SWEEPS = ("goldens", "random", "operators", "streaming", "hostile")
 
 
 class Record:
@@ -63,11 +65,12 @@ class Record:
             for name in ("random", "operators")
         }
         self.hostile = HostileTally.from_json(known.get("hostile", {}))
+        self.streaming = StreamingTally.from_json(known.get("streaming", {}))
 
     @property
     def failed(self) -> bool:
         """Whether anything disagreed."""
-        tallies = (*self.tallies.values(), self.hostile)
+        tallies = (*self.tallies.values(), self.hostile, self.streaming)
         return any(row.problems for row in self.rows) or any(t.failures for t in tallies)
 
     def keep_goldens(self, rows: list[soak_goldens.Row], skipped: list[str]) -> None:
@@ -91,6 +94,7 @@ class Record:
             "made_with": _versions(),
             "goldens": {"rows": [row.to_json() for row in self.rows], "skipped": self.skipped},
             **{name: tally.to_json() for name, tally in self.tallies.items()},
+            "streaming": self.streaming.to_json(),
             "hostile": self.hostile.to_json(),
         }
         write_results(self._folder, "soak", self._text(), content)
@@ -112,6 +116,9 @@ class Record:
                 "## Every operator alone",
                 "",
                 soak_networks.summary(self.tallies["operators"], "pairs of network and core"),
+                "## Streams",
+                "",
+                soak_streaming.summary(self.streaming),
                 "## Spoiled files",
                 "",
                 soak_hostile.summary(self.hostile),
@@ -153,12 +160,18 @@ def run(options: argparse.Namespace, record: Record) -> None:
         soak_networks.sweep("random", cases, count, tally, lambda _: record.write())
     if options.only in (None, "operators"):
         cases = soak_networks.operator_cases(options.match)
-        count = len(single_op_networks()) * len(CORES)
+        count = len(list(soak_networks.operator_cases(options.match)))
         if options.quick:
             count = min(count, 26)
         only = f" named {options.match}" if options.match else ""
         tally = record.tally("operators", f"cases{only}, {sources}")
         soak_networks.sweep("operators", cases, count, tally, lambda _: record.write())
+    if options.only in (None, "streaming"):
+        steps = options.steps if options.steps is not None else 200 if options.quick else 10_000
+        scope = f"{steps} steps, {sources}"
+        if record.streaming.scope != scope:
+            record.streaming = StreamingTally(scope)
+        soak_streaming.sweep(steps, record.streaming, lambda _: record.write(), quick=options.quick)
     if options.only in (None, "hostile"):
         if record.hostile.scope != sources:
             record.hostile = HostileTally(sources)
@@ -175,6 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=SWEEPS, help="one sweep")
     parser.add_argument("--networks", type=int, metavar="N", help="random networks (5000)")
     parser.add_argument("--files", type=int, metavar="N", help="spoiled files (10000)")
+    parser.add_argument("--steps", type=int, metavar="N", help="of each stream (10000)")
     parser.add_argument("--start", type=int, default=0, metavar="SEED", help="first seed (0)")
     parser.add_argument("--match", default="", metavar="TEXT", help="rows whose name holds this")
     parser.add_argument("--again", action="store_true", help="forget what an earlier run left")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import multiprocessing
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -28,11 +30,13 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from support.differential import (
     Machine,
     check_against_oracle,
+    check_joined_on_device,
     check_on_device,
     graph_of,
 )
 from support.oracle import ModelRefusedError
 
+NETWORKS_A_PROGRAM = 100
 SAMPLE_SEEDS = range(5)
 """One sample of each kind that `SyntheticNetwork.sample_inputs` makes."""
 
@@ -43,19 +47,21 @@ _ELSEWHERE = "--again --output build/soak"
 
 @dataclass(frozen=True)
 class Case:
-    """A network and where it runs.
+    """Networks and where they run.
 
     Attributes:
-        name: Says which network.
-        network: Makes it.
+        name: Says which networks.
+        check: Holds the three answers against each other; raises where they differ.
         machine: Core, compiler, emulator.
         again: The command that runs this case alone.
+        networks: How many there are.
     """
 
     name: str
-    network: Callable[[], SyntheticNetwork]
+    check: Callable[[], None]
     machine: Machine
     again: str
+    networks: int = 1
 
 
 @dataclass
@@ -65,7 +71,7 @@ class Tally:
     Attributes:
         scope: Which cases it is about: where they start, and the digest of the sources they ran.
         done: Cases run, from the first on.
-        machines: How many ran on each machine.
+        machines: How many networks ran on each machine.
         failures: What disagreed: case, machine, the first lines of what was said, how to repeat it.
         skipped: Machines that are not installed here, with the reason.
         seconds: Of the host.
@@ -107,29 +113,54 @@ def random_cases(start: int) -> Iterator[Case]:
     rotation = machines()
     for seed in itertools.count(start):
         dtype = DTYPES[seed // len(rotation) % len(DTYPES)]
+        machine = rotation[seed % len(rotation)]
         yield Case(
             f"random_network({seed}, ops=OPERATORS, dtype={dtype!r})",
-            partial(random_network, seed, ops=OPERATORS, dtype=dtype),
-            rotation[seed % len(rotation)],
+            partial(_check_random, seed, dtype, machine),
+            machine,
             f"python -m bench.soak --only random --start {seed} --networks 1 {_ELSEWHERE}",
         )
 
 
+def _check_random(seed: int, dtype: str, machine: Machine) -> None:
+    network = random_network(seed, ops=OPERATORS, dtype=dtype)
+    graph = graph_of(network)
+    check_against_oracle(network, graph, SAMPLE_SEEDS)
+    check_on_device(network, graph, machine, SAMPLE_SEEDS)
+
+
 def operator_cases(match: str) -> Iterator[Case]:
-    """Every single-operator network on every core, compilers and emulators in rotation."""
-    for index, network in enumerate(single_op_networks()):
+    """Every single-operator network on every core, compilers and emulators in rotation.
+
+    Networks of one operator share a program, `NETWORKS_A_PROGRAM` at a time.
+    """
+    groups: dict[str, list[SyntheticNetwork]] = {}
+    for network in single_op_networks():
+        groups.setdefault(network.name.split("/")[0], []).append(network)
+    chunks = [
+        (f"{name}/{start}", made[start : start + NETWORKS_A_PROGRAM])
+        for name, made in groups.items()
+        for start in range(0, len(made), NETWORKS_A_PROGRAM)
+    ]
+    for index, (title, networks) in enumerate(chunks):
         for core_index, core in enumerate(CORES):
             emulators = KNOWN_CORES[core].emulators
             turn = index + core_index
             machine = Machine(core, ("zig", "gcc")[turn % 2], emulators[turn // 2 % len(emulators)])
-            name = f"{network.name} on {machine}"
+            name = f"{title} on {machine}"
             if match in name:
                 again = f"python -m bench.soak --only operators --match '{name}' {_ELSEWHERE}"
-                yield Case(name, partial(_itself, network), machine, again)
+                check = partial(_check_alone, networks, machine, with_oracle=core_index == 0)
+                yield Case(name, check, machine, again, len(networks))
 
 
-def _itself(network: SyntheticNetwork) -> SyntheticNetwork:
-    return network
+def _check_alone(
+    networks: Sequence[SyntheticNetwork], machine: Machine, *, with_oracle: bool
+) -> None:
+    if with_oracle:
+        for network in networks:
+            check_against_oracle(network, graph_of(network), SAMPLE_SEEDS)
+    check_joined_on_device(networks, machine, SAMPLE_SEEDS)
 
 
 def sources_digest() -> str:
@@ -161,54 +192,59 @@ def sweep(
         keep: Called with the tally every few seconds, and when the sweep ends in any way.
     """
     progress = Progress(title, total - tally.done)
-    kept = time.monotonic()
+    kept = start = time.monotonic()
+    before = tally.seconds
+    chosen = list(itertools.islice(cases, tally.done, total))
+    _CASES[:] = chosen
+    # Forked, so that the cases need not be sent.
+    context = multiprocessing.get_context("fork")
     try:
-        for case in itertools.islice(cases, tally.done, total):
-            start = time.monotonic()
-            _check(case, tally)
-            tally.done += 1
-            tally.seconds = round(tally.seconds + time.monotonic() - start, 2)
-            failed = f"{len(tally.failures)} failed, " if tally.failures else ""
-            rate = tally.done / max(tally.seconds, 1e-9)
-            progress.advance(1, f"{tally.done} of {total}, {failed}{rate:.2f} a second")
-            if time.monotonic() - kept > 5:
-                keep(tally)
-                kept = time.monotonic()
+        with context.Pool(os.cpu_count()) as pool:
+            answers = pool.imap(_answer, range(len(chosen)), chunksize=2)
+            for case, (kind, said) in zip(chosen, answers, strict=True):
+                _count(case, kind, said, tally)
+                tally.done += 1
+                tally.seconds = round(before + time.monotonic() - start, 2)
+                failed = f"{len(tally.failures)} failed, " if tally.failures else ""
+                rate = tally.done / max(tally.seconds, 1e-9)
+                progress.advance(1, f"{tally.done} of {total}, {failed}{rate:.2f} a second")
+                if time.monotonic() - kept > 5:
+                    keep(tally)
+                    kept = time.monotonic()
     finally:
         progress.close()
         keep(tally)
 
 
-def _check(case: Case, tally: Tally) -> None:
-    machine = str(case.machine)
+_CASES: list[Case] = []
+"""Those of the sweep that runs, for the processes that it forks."""
+
+
+def _answer(index: int) -> tuple[str, str]:
+    """(``agrees``, ``skipped`` or ``failed``, what was said) of one case."""
     try:
-        network = case.network()
-        graph = graph_of(network)
-        check_against_oracle(network, graph, SAMPLE_SEEDS)
-        check_on_device(network, graph, case.machine, SAMPLE_SEEDS)
+        _CASES[index].check()
     except ToolError as error:
         # A compiler or emulator that is not there disproves nothing; one that fails on this very
         # network does.
-        if "not found" not in str(error):
-            _fail(case, tally, error)
-        else:
-            tally.skipped[machine] = str(error)
-            return
+        kind = "skipped" if "not found" in str(error) else "failed"
+        return kind, f"{type(error).__name__}: {error}"[:2000]
     except (AssertionError, MidgeError, ModelRefusedError) as error:
-        _fail(case, tally, error)
-    tally.machines[machine] = tally.machines.get(machine, 0) + 1
+        return "failed", f"{type(error).__name__}: {error}"[:2000]
+    return "agrees", ""
 
 
-def _fail(case: Case, tally: Tally, error: Exception) -> None:
-    tally.failures.append(
-        {
-            "case": case.name,
-            "machine": str(case.machine),
-            "what": f"{type(error).__name__}: {error}"[:2000],
-            "again": case.again,
-        }
-    )
-    print(f"\n{case.name} on {case.machine}: {error}\n{case.again}", file=sys.stderr, flush=True)
+def _count(case: Case, kind: str, said: str, tally: Tally) -> None:
+    machine = str(case.machine)
+    if kind == "skipped":
+        tally.skipped[machine] = said
+        return
+    tally.machines[machine] = tally.machines.get(machine, 0) + case.networks
+    if kind == "failed":
+        tally.failures.append(
+            {"case": case.name, "machine": machine, "what": said, "again": case.again}
+        )
+        print(f"\n{case.name} on {machine}: {said}\n{case.again}", file=sys.stderr, flush=True)
 
 
 def summary(tally: Tally, what: str) -> str:

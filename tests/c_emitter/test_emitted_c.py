@@ -21,6 +21,7 @@ from midge.toolchain import Compiler, ModelInterface, build, find_compiler
 from midge.toolchain.compilers import zig_environment, zig_program
 from midge.version import VERSION
 from midge.virtual_mcu import CORES, open_machine
+from support.layer_bench import lay_out, promised
 from support.networks import Joined, imported, join, mobile_chain, single_ops, two_by_two
 from support.tools import COMPILERS, EACH_COMPILER, GCC
 
@@ -44,7 +45,9 @@ def all_operators() -> Joined:
 
 @cache
 def all_operators_for(core: str) -> Emitted:
-    return emitted_for(all_operators().graph, core)
+    lowered = run_passes(all_operators().graph)
+    choice = choose_kernels(lowered, CORES[core].features)
+    return emit_c(lowered, choice, lay_out(lowered, choice, promised, 0), VERSION)
 
 
 def emitted_for(graph: Graph, core: str) -> Emitted:

@@ -54,8 +54,8 @@ def test_the_page_is_what_the_code_says(midge: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", sorted(OPS))
 def test_every_type_that_an_operator_takes_has_a_portable_kernel(kind: str) -> None:
     portable = {t for k in KERNELS.get(kind, ()) if not k.requires for t in k.types}
-    if kind == "reshape":
+    if kind == "reshape" or not OPS[kind].reads_values:
         assert not portable
     else:
-        assert portable == set(OPS[kind].types)
+        assert portable >= set(OPS[kind].types)
     assert DType.INT4 not in OPS[kind].types

@@ -110,7 +110,8 @@ def assert_same_bits(found: Any, name: str, count: int, seed: int) -> None:
 @cache
 def host_library(*flags: str) -> Any:
     kernels = resources.files("midge.device") / "kernels"
-    sources = {n: (kernels / n).read_text("ascii") for n in ("base.h", "float_math.h")}
+    headers = ("base.h", "leading_zeros.h", "float_math.h")
+    sources = {n: (kernels / n).read_text("ascii") for n in headers}
     declared = "void apply_{}(const float *a, const float *b, float *y, int count);\n"
     text = '#include "float_math.h"\n' + "".join(declared.format(n) for n in NAMES)
     sources["apply.c"] = text + "".join(loop(name, "") for name in NAMES)

@@ -16,7 +16,7 @@ from support.networks import (
     single_ops,
     two_by_two,
 )
-from support.sanitized import run_checked, selftest
+from support.sanitized import run_checked, selftest, selftest_of_layers
 
 OPERATORS = tuple(dict.fromkeys(made.name.split("/")[0] for made in single_op_networks()))
 NETWORKS = (*OPERATORS, "networks")
@@ -27,10 +27,8 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs the sy
 def files_of(name: str) -> dict[str, str]:
     """The self-test of every single-operator network of an operator, or of the larger networks."""
     if name == "networks":
-        joined = join((mobile_chain(), residual_branches(), two_by_two(), padded()))
-    else:
-        joined = join(single_ops(name))
-    return selftest(joined.graph)
+        return selftest(join((mobile_chain(), residual_branches(), two_by_two(), padded())).graph)
+    return selftest_of_layers(join(single_ops(name)).graph)
 
 
 def assert_clean(files: dict[str, str], *sanitizers: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -12,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from midge.synthetic import keyword_model
+import midge
+from midge.graph import Graph, initial_state, interpret, outputs_of, state_after
+from midge.synthetic import keyword_model, streaming_keyword_model
+from midge.toolchain import build_host_library
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
@@ -29,17 +33,60 @@ def blocks(page: str, kind: str) -> dict[str, str]:
 @pytest.fixture
 def _folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "kws.tflite").write_bytes(keyword_model().model_bytes)
+    (tmp_path / "stream.tflite").write_bytes(streaming_keyword_model().model_bytes)
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.usefixtures("_folder_with_model")
-@pytest.mark.parametrize("page", ["README.md", "docs/compile.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/compile.md", "docs/streaming.md"])
 def test_python_examples_run(page: str) -> None:
     examples = blocks(page, "example")
     assert examples
     scope: dict[str, object] = {}
     for name, code in examples.items():
         exec(compile(code, f"{page}:{name}", "exec"), scope)
+
+
+@pytest.mark.usefixtures("_folder_with_model")
+def test_the_application_of_the_streaming_guide_hears_two_microphones() -> None:
+    graph = midge.load("stream.tflite")
+    artifact = midge.compile(graph, target="cortex-m0plus")
+    sources = {**artifact.emitted.files, **blocks("docs/streaming.md", "file")}
+    library = ctypes.CDLL(str(build_host_library(sources, flags=("-fvisibility=default", "-Wall"))))
+    size = artifact.built.state_bytes
+    memory = [(ctypes.c_uint8 * (size + 16))() for _ in range(2)]
+    microphones = [ctypes.addressof(m) + -ctypes.addressof(m) % 16 for m in memory]
+    frames = np.random.default_rng(3).normal(0, 4, (2, 30, 40)).astype(np.float32)
+    expected = [_classes(graph, of_one) for of_one in frames]
+    for microphone in microphones:
+        library.microphone_start(ctypes.c_void_p(microphone))
+
+    def hear(which: int, step: int) -> int:
+        features = frames[which, step].ctypes.data
+        place = ctypes.c_void_p(microphones[which])
+        return int(library.microphone_hear(place, ctypes.c_void_p(features)))
+
+    for step in range(30):
+        assert [hear(which, step) for which in (0, 1)] == [classes[step] for classes in expected]
+    library.microphone_restart(ctypes.c_void_p(microphones[1]))
+    assert [hear(1, step) for step in range(5)] == expected[1][:5]
+    misplaced = ctypes.c_void_p(microphones[0] + 8)
+    assert library.microphone_hear(misplaced, ctypes.c_void_p(frames.ctypes.data)) == -1
+
+
+def _classes(graph: Graph, frames: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[int]:
+    """What the interpreter makes of a stream of real numbers."""
+    x = graph.tensors[graph.inputs[0]]
+    steps = frames / np.float32(x.scale)
+    rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + x.zero_point
+    codes = np.clip(rounded, -128, 127).astype(np.int8)
+    state = initial_state(graph)
+    classes = []
+    for frame in codes:
+        values = interpret(graph, {x.name: frame.reshape(x.shape)}, state)
+        state = state_after(graph, values)
+        classes.append(int(outputs_of(graph, values)[graph.outputs[0]].argmax()))
+    return classes
 
 
 def test_every_python_block_is_marked() -> None:

@@ -101,7 +101,7 @@ SPOILED = [
     ("outputs %4", "inputs %4", "line 9, column 1: found 'inputs', expected 'outputs'"),
     ('op "c"', 'of "c"', "line 10, column 1: found 'of', expected 'op' or 'end'"),
     ('op "c"', "op c", "line 10, column 4: found 'c', expected the operator's name in double quo"),
-    ("conv_2d(", "conv_9d(", "found 'conv_9d', expected one of the operators "),
+    ("conv_2d(", "conv_9d(", "found 'conv_9d', expected one of"),
     ("conv_2d(", '"conv_2d"(', "found '\"conv_2d\"', expected an operator such as conv_2d"),
     ("conv_2d(%0", "conv_2d %0", "found '%0', expected '('"),
     ("%2) ->", "%2 ->", "found '->', expected ')'"),

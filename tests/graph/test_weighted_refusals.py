@@ -21,6 +21,7 @@ from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.graph.ops.fully_connected import FullyConnected
 
 IMAGE = int8("x", 2, 9, 7, 4)
+FAR_ZERO = int8("x", 2, 9, 7, 4, zero_point=-128)
 W = int8("w", 6, 3, 3, 4, data=1)
 W_DEPTHWISE = int8("w", 1, 3, 3, 8, data=1)
 Y = int8("y", 2, 7, 5, 6)
@@ -45,7 +46,10 @@ def other(message: str, attributes: Attributes, *inputs: Tensor | None, y: Tenso
 REFUSALS = [
     weighted("x has shape [9, 7, 4]; expected 4 dimensions", int8("x", 9, 7, 4)),
     weighted("w has shape [3, 3, 4]; expected 4 dimensions", IMAGE, int8("w", 3, 3, 4, data=1)),
-    weighted("x is int16; supported here: int8", plain("x", 2, 9, 7, 4, dtype=DType.INT16)),
+    weighted(
+        "x is int32; supported here: int8, int16, float32",
+        plain("x", 2, 9, 7, 4, dtype=DType.INT32),
+    ),
     weighted(
         "w of shape [6, 3, 3, 3] does not divide 4 input channels into groups",
         IMAGE,
@@ -70,7 +74,7 @@ REFUSALS = [
         Tensor("x", IMAGE.shape, DType.INT8, per_channel([1, 2, 3, 4], 3)),
     ),
     weighted(
-        "w is int16; supported here: int8",
+        "w is int16; supported here: int8, int4",
         IMAGE,
         weights_of(per_tensor(), *W.shape, dtype=DType.INT16),
     ),
@@ -106,7 +110,7 @@ REFUSALS = [
     weighted("b has shape [5]; expected [6], one a channel", IMAGE, W, int32("b", np.ones(5))),
     weighted(
         "sums of up to 2147483648 overflow int32; the layer is too wide or its bias too large",
-        IMAGE,
+        FAR_ZERO,
         W,
         int32("b", [0, 2**31 - 256 * 36, 0, 0, 0, 0]),
     ),
@@ -161,7 +165,7 @@ REFUSALS = [
         y=Y_DEPTHWISE,
     ),
     other(
-        "x is uint8; supported here: int8",
+        "x is uint8; supported here: int8, int16, float32",
         DepthwiseConv2D(),
         plain("x", 2, 9, 7, 4, dtype=DType.UINT8),
         W_DEPTHWISE,
@@ -183,7 +187,7 @@ REFUSALS = [
         y=Y_ROW,
     ),
     other(
-        "x is int32; supported here: int8",
+        "x is int32; supported here: int8, int16, float32",
         FullyConnected(),
         plain("x", 3, 8, dtype=DType.INT32),
         W_ROW,
@@ -256,4 +260,4 @@ def test_a_single_scale_may_name_any_dimension() -> None:
 
 
 def test_the_largest_bias_that_cannot_overflow_is_taken() -> None:
-    verify(one_op(Conv2D(), (IMAGE, W, int32("b", [2**31 - 1 - 256 * 36] * 6)), Y))
+    verify(one_op(Conv2D(), (FAR_ZERO, W, int32("b", [2**31 - 1 - 256 * 36] * 6)), Y))

@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import midge
+from midge.c_emitter import choose_kernels
 from midge.driver.compare_layers import unequal_elements
 from midge.graph import Graph, initial_state, interpret, outputs_of, state_after
 from midge.importers import import_tflite
+from midge.passes import run_passes
 from midge.synthetic import SyntheticNetwork
+from midge.virtual_mcu import CORES
 from support.float_bounds import ulp_bound, ulp_distance
+from support.layer_bench import Bench, build_layers
+from support.networks import join
 from support.oracle import tflm_outputs_of_samples
 
 Array = NDArray[np.generic]
@@ -82,6 +87,26 @@ def check_on_device(
     for seed, ours, inference in zip(seeds, expected, device.run(raw), strict=True):
         outputs = list(artifact.from_bytes(inference.outputs).values())
         _expect_equal(network, f"{machine}, sample {seed}", outputs, ours)
+
+
+def check_joined_on_device(
+    networks: Sequence[SyntheticNetwork], machine: Machine, seeds: Sequence[int]
+) -> None:
+    """As `check_on_device`, for networks side by side in one program; a batch is one stream."""
+    joined = join(networks)
+    lowered = run_passes(joined.graph)
+    choice = choose_kernels(lowered, CORES[machine.core].features)
+    # Planning memory for so many networks at once would take longer than all the rest.
+    artifact = build_layers(lowered, choice, Bench(machine.core, machine.cc))
+    samples = [joined.sample(seed) for seed in seeds]
+    device = artifact.open_machine(machine.emulator)
+    expected = interpreter_outputs(joined.graph, [list(s.values()) for s in samples])
+    runs = device.run([artifact.to_bytes(sample) for sample in samples])
+    for seed, ours, inference in zip(seeds, expected, runs, strict=True):
+        found = artifact.from_bytes(inference.outputs)
+        for (name, value), right in zip(found.items(), ours, strict=True):
+            network = joined.network_of(name)
+            _expect_equal(network, f"{machine}, sample {seed}", [value], [right])
 
 
 def _expect_equal(

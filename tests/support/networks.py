@@ -146,9 +146,15 @@ def imported(made: SyntheticNetwork, name: str = "net") -> Graph:
 
 
 @cache
+def every_single_op() -> tuple[SyntheticNetwork, ...]:
+    """Every single-operator network; making them takes a second or two."""
+    return tuple(single_op_networks())
+
+
+@cache
 def single_ops(operator: str) -> tuple[SyntheticNetwork, ...]:
     """Every single-operator network of one operator, such as ``CONV_2D``."""
-    return tuple(n for n in single_op_networks() if n.name.startswith(f"{operator}/"))
+    return tuple(n for n in every_single_op() if n.name.startswith(f"{operator}/"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,7 +68,7 @@ def tflm_outputs_of_samples(
     from a new interpreter.
     """
     count = tflite.Model.GetRootAs(model, 0).Subgraphs(0).OutputsLength()
-    requests = [([np.ascontiguousarray(x) for x in inputs], count) for inputs in samples]
+    requests = [([np.array(x, order="C") for x in inputs], count) for inputs in samples]
     outputs: list[list[Array]] = _WORKER.ask((model, requests, ARENA_BYTES, None, stream))
     return outputs
 
@@ -84,7 +84,7 @@ def tflm_tensors(model: bytes, inputs: Sequence[Array]) -> dict[int, Array]:
         for i in range(subgraph.OperatorsLength())
         for j in range(subgraph.Operators(i).OutputsLength())
     )
-    request = ([np.ascontiguousarray(x) for x in inputs], 0)
+    request = ([np.array(x, order="C") for x in inputs], 0)
     tensors: list[dict[int, Array]] = _WORKER.ask((model, [request], ARENA_BYTES, indices, False))
     return tensors[0]
 

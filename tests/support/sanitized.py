@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 
-from midge.c_emitter import choose_kernels, emit_c
+from midge.c_emitter import Choice, choose_kernels, emit_c
 from midge.driver import Artifact
 from midge.driver.main_path import plan_graph
 from midge.driver.selftest import selftest_files
 from midge.driver.settings import Settings
 from midge.graph import Graph
+from midge.memory_plan import Plan
 from midge.passes import run_passes
 from midge.toolchain import build_host_library
 from midge.version import VERSION
 from midge.virtual_mcu import target
+from support.layer_bench import lay_out, promised
 
 TIMEOUT_S = 60
 HOST = {
@@ -35,9 +37,20 @@ def selftest(graph: Graph) -> dict[str, str]:
     """The self-test of a network for a core without extensions; it holds golden vectors."""
     lowered = run_passes(graph)
     planned = plan_graph(lowered, choose_kernels(lowered, frozenset()), keep_input=False)
-    emitted = emit_c(planned.graph, planned.choice, planned.plan, VERSION)
+    return _selftest_of(planned.graph, planned.choice, planned.plan)
+
+
+def selftest_of_layers(graph: Graph) -> dict[str, str]:
+    """The self-test of layers side by side, each laid out as near to its input as it may be."""
+    lowered = run_passes(graph)
+    choice = choose_kernels(lowered, frozenset())
+    return _selftest_of(lowered, choice, lay_out(lowered, choice, promised, 0))
+
+
+def _selftest_of(graph: Graph, choice: Choice, plan: Plan) -> dict[str, str]:
+    emitted = emit_c(graph, choice, plan, VERSION)
     settings = Settings(target("cortex-m0plus"))
-    artifact = Artifact(planned.graph, planned.choice, planned.plan, emitted, None, settings)
+    artifact = Artifact(graph, choice, plan, emitted, None, settings)
     return {**selftest_files(artifact), **HOST}
 
 

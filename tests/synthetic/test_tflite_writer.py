@@ -135,8 +135,8 @@ def _with_operator(operator: Operator) -> ModelDescription:
             r"tensor 'w': the constant is int8 \(3,\), the tensor int8 \(2,\)",
         ),
         (
-            replace(MODEL, tensors=(*MODEL.tensors, Tensor("f", (2,), "float32"))),
-            r"tensor 'f': type float32 cannot be written; supported: \['int32', 'int8'\]",
+            replace(MODEL, tensors=(*MODEL.tensors, Tensor("f", (2,), "float64"))),
+            r"tensor 'f': type float64 cannot be written; supported: \['bool', 'float32', 'int16'",
         ),
         (
             replace(

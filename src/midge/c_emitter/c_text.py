@@ -18,6 +18,7 @@ _C_TYPES = {
     np.dtype(np.int32): "int32_t",
     np.dtype(np.int64): "int64_t",
     np.dtype(np.uint8): "uint8_t",
+    np.dtype(np.uint16): "uint16_t",
     np.dtype(np.uint32): "uint32_t",
     # One byte, 0 or 1: `bool` would need a header, and means no more.
     np.dtype(np.bool_): "uint8_t",

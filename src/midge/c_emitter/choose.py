@@ -32,12 +32,16 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
     """
     found, missing = [], []
     for layer in layers_of(graph):
-        if layer.op.kind == "reshape":
-            found.append(Candidates(layer, ()))
-            continue
+        kind = layer.op.kind
+        if kind == "reshape":
+            if not layer.input(0).variable:
+                found.append(Candidates(layer, ()))
+                continue
+            # A variable's bytes are not in the arena: they are read as they stand.
+            kind = "read_variable"
         kernels = tuple(
             k
-            for k in KERNELS.get(layer.op.kind, ())
+            for k in KERNELS.get(kind, ())
             if k.requires <= features and layer.input(0).dtype in k.types and k.applies(layer)
         )
         if not kernels:

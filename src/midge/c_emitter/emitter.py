@@ -131,13 +131,17 @@ class _Writer:
         shapes = ", ".join(c_text.shape_text(t) for t in layer.inputs if t is not None)
         results = ", ".join(c_text.shape_text(t) for t in layer.outputs) or "state"
         title = f"{layer.op.name}: {shapes} -> {results}; {kernel.variant}"
+        calls = [self._call(kernel, each) for each in (call, *call.further)]
+        # A layer from a constant or a variable to a variable has nothing in the arena.
+        unused = [] if any("arena + " in text for text in calls) else ["    (void)arena;"]
         return "\n".join(
             [
                 f"/* {c_text.comment(title)} */",
                 *constants,
                 f"MIDGE_LAYER void {prefix}({self._parameters(layer)}) {{",
                 "    MIDGE_KEEP_LAYER;",
-                self._call(kernel, call),
+                *unused,
+                *calls,
                 "}\n",
             ]
         )

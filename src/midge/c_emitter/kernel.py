@@ -89,12 +89,14 @@ class Call:
         struct: The kernel's parameter struct.
         fields: Its fields: numbers, C expressions, or nested mappings and sequences of these.
         constants: Arrays that the arguments name through `Places.constant`.
+        further: Calls of the same function behind this one, without constants of their own.
     """
 
     arguments: tuple[str, ...]
     struct: str
     fields: Mapping[str, object]
     constants: tuple[Constant, ...] = ()
+    further: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ def planning_problem(graph: Graph, choice: Choice, *, keep_input: bool = False) 
         for layer, kernel in zip(layers, choice, strict=True)
         if kernel is None and not layer.input(0).is_constant
     )
-    touched: dict[str, str] = {}
+    touched = _Touched()
     steps = tuple(
-        _step(layer, kernel, touched) for layer, kernel in zip(layers, choice, strict=True)
+        _step(layer, kernel, touched.before(layer))
+        for layer, kernel in zip(layers, choice, strict=True)
     )
     return Problem(
         buffers=tuple(
@@ -45,15 +46,32 @@ def planning_problem(graph: Graph, choice: Choice, *, keep_input: bool = False) 
     )
 
 
-def _step(layer: Layer, kernel: Kernel | None, touched: dict[str, str]) -> Step:
-    """One step; `touched` has the last one that touched each variable, and is brought up to date.
+class _Touched:
+    """Who touched each variable so far: its last rewriting, and the reads since then."""
 
-    Steps that touch one variable keep their order.
-    """
+    def __init__(self) -> None:
+        self._rewritten: dict[str, str] = {}
+        self._read: dict[str, list[str]] = {}
+
+    def before(self, layer: Layer) -> tuple[str, ...]:
+        """The steps that must run before a layer, which is noted.
+
+        Reads come after the last rewriting, rewritings after the reads since the last one.
+        """
+        found: list[str] = []
+        rewritten = {layer.input(i).name for i in layer.op.attributes.updates()}
+        for name in dict.fromkeys(t.name for t in layer.inputs if t is not None and t.variable):
+            found += [self._rewritten[name]] if name in self._rewritten else []
+            if name in rewritten:
+                found += self._read.pop(name, [])
+                self._rewritten[name] = layer.op.name
+            else:
+                self._read.setdefault(name, []).append(layer.op.name)
+        return tuple(dict.fromkeys(found))
+
+
+def _step(layer: Layer, kernel: Kernel | None, after: tuple[str, ...]) -> Step:
     operands = [(i, t) for i, t in enumerate(layer.inputs) if t is not None and t.is_computed]
-    variables = [t.name for t in layer.inputs if t is not None and t.variable]
-    after = tuple(dict.fromkeys(touched[n] for n in variables if n in touched))
-    touched.update(dict.fromkeys(variables, layer.op.name))
     overlaps = []
     if kernel is not None and layer.outputs:
         for index, tensor in operands:

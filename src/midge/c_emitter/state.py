@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.c_emitter import c_text
-from midge.graph import Array, Graph, Tensor
+from midge.graph import Graph, Tensor
 
 STATE_ALIGNMENT = 16
 _PLACE_ALIGNMENT = 8
@@ -19,7 +19,7 @@ class StateLayout:
 
     Attributes:
         offsets: Of each variable's first byte, by name; each a multiple of 8.
-        size_bytes: Of all of them; 0 where a network has none.
+        size_bytes: Of all of them, a multiple of 8; 0 where a network has none.
     """
 
     offsets: dict[str, int]
@@ -31,9 +31,8 @@ def lay_out_state(graph: Graph) -> StateLayout:
     offsets: dict[str, int] = {}
     end = 0
     for tensor in graph.variables:
-        start = -(-end // _PLACE_ALIGNMENT) * _PLACE_ALIGNMENT
-        offsets[tensor.name] = start
-        end = start + tensor.size_bytes
+        offsets[tensor.name] = end
+        end += -(-tensor.size_bytes // _PLACE_ALIGNMENT) * _PLACE_ALIGNMENT
     return StateLayout(offsets, end)
 
 
@@ -45,25 +44,38 @@ def reset_text(graph: Graph, layout: StateLayout) -> list[str]:
     constants: list[str] = []
     lines: list[str] = []
     for number, tensor in enumerate(graph.variables):
-        first = first_value(tensor)
-        content = first.tobytes()
-        place = f"bytes + {layout.offsets[tensor.name]}"
+        place, size = f"bytes + {layout.offsets[tensor.name]}", tensor.size_bytes
         comment = c_text.comment(tensor.name)
-        if content == content[:1] * len(content):
-            lines.append(f"    MIDGE_FILL({place}, {content[0]}, {len(content)}); /* {comment} */")
+        byte = _only_byte(tensor)
+        if byte is not None:
+            lines.append(f"    MIDGE_FILL({place}, {byte}, {size}); /* {comment} */")
         else:
             constant = f"{graph.name}_state_{number}"
-            constants.append(c_text.array(constant, first.reshape(-1), 4))
-            lines.append(f"    MIDGE_COPY({place}, {constant}, {len(content)}); /* {comment} */")
+            first = np.ascontiguousarray(tensor.data).reshape(-1)
+            constants.append(c_text.array(constant, first, 4))
+            lines.append(f"    MIDGE_COPY({place}, {constant}, {size}); /* {comment} */")
+    macro = graph.name.upper()
+    refused = f"state == NULL || (uintptr_t)state % {macro}_STATE_ALIGN != 0"
+    guard = [
+        "    uint8_t *bytes = state;",
+        f"    if ({refused}) {{",
+        f"        return; /* {graph.name}_run says so */",
+        "    }",
+    ]
     return [
         *constants,
         f"void {graph.name}_reset(void *state) {{",
-        *(["    uint8_t *bytes = state;"] if lines else ["    (void)state;"]),
+        *(guard if lines else ["    (void)state;"]),
         *lines,
         "}\n",
     ]
 
 
-def first_value(variable: Tensor) -> Array:
-    """What a variable holds before the first run."""
-    return np.ascontiguousarray(variable.data)
+def _only_byte(variable: Tensor) -> int | None:
+    """The byte that all of a first value consists of; None where there are several."""
+    first = np.asarray(variable.data)
+    if not any(first.strides):
+        # One element, repeated: looked at without being written out.
+        first = first.reshape(-1)[:1] if first.ndim == 0 else first[(slice(0, 1),) * first.ndim]
+    content = np.frombuffer(first.tobytes(), np.uint8)
+    return int(content[0]) if np.all(content == content[0]) else None

@@ -1,4 +1,4 @@
-"""Constants of weighted sums: folded biases, packed factors, interleaved weights."""
+"""Constants of weighted sums: folded biases, packed factors, packed and interleaved weights."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from midge.c_emitter.kernel import Constant, Places
-from midge.graph import Rounding, Tensor
-from midge.graph.accumulate import accumulator_bounds
-from midge.graph.requantize import Requantization
+from midge.c_emitter.kernel import Constant, Layer, Places
+from midge.c_emitter.windowed import activation_fields
+from midge.graph import Activation, Rounding, Tensor
+from midge.graph.accumulate import (
+    WeightedSum,
+    accumulator_bounds,
+    centred_weights,
+    is_long,
+    worst_sum,
+)
+from midge.graph.requantize import INT32_MAX, Requantization, reduced_multiplier
 
 NARROW_SUM = 2**30
 """Sums under this may be doubled, and rounded before they are corrected, within int32."""
@@ -19,18 +26,25 @@ ROUNDINGS = {
     Rounding.SINGLE: "MIDGE_SINGLE",
 }
 """Roundings that `device/kernels/requantize.h` has."""
+_NARROW_SHIFT = 17
+"""From this shift on `requantize_16x8.h` needs the upper word of a product alone."""
 
 
 def folded_bias(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> npt.NDArray[np.int32]:
-    """``b - x_zero * sum(w)``: the kernel may then sum stored values; int32 [channels].
+    """``b - x_zero * sum(w - w_zero)``: the kernel may then sum stored values; int32 [channels].
 
     `midge.graph.accumulate.check_weighted` has proved that it, and every partial sum that starts
     from it, fits.
     """
-    weights = np.moveaxis(np.asarray(w.data).astype(np.int64), channel_axis, 0)
-    sums = weights.reshape(weights.shape[0], -1).sum(axis=1)
+    return _folded_bias(x, w, b, channel_axis).astype(np.int32)
+
+
+def _folded_bias(
+    x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int
+) -> npt.NDArray[np.int64]:
+    sums = centred_weights(w, channel_axis).sum(axis=0, dtype=np.int64)
     bias = np.zeros_like(sums) if b is None else np.asarray(b.data).astype(np.int64)
-    folded: npt.NDArray[np.int32] = (bias - x.zero_point * sums).astype(np.int32)
+    folded: npt.NDArray[np.int64] = bias - x.zero_point * sums
     return folded
 
 
@@ -75,6 +89,57 @@ def factor_fields(
     fields["narrow"] = narrow and bool(right.min() >= 1 and right.max() <= 31)
     fields["wide"] = not narrow or bool(right.min() < 0)
     return fields, constants
+
+
+def long_factor_fields(
+    factors: Requantization, narrow: bool, places: Places, name: str = "factors"
+) -> tuple[Mapping[str, object], tuple[Constant, ...]]:
+    """``struct midge_factors_16x8`` and its array, one word a channel or one for all."""
+    multiplier = reduced_multiplier(factors.multiplier.astype(np.int64))
+    # Whatever is multiplied by 0 may be shifted as suits.
+    shift = np.where(multiplier == 0, _NARROW_SHIFT, 15 - factors.shift.astype(np.int64))
+    words = (multiplier | (shift << 16)).astype(np.uint32)
+    fields: dict[str, object] = {"narrow": narrow and bool(shift.min() >= _NARROW_SHIFT)}
+    if (words == words[0]).all():
+        return fields | {"one_word": int(words[0])}, ()
+    return fields | {"words": places.constant(name)}, (Constant(name, words),)
+
+
+def has_rounding_s16(op: WeightedSum) -> bool:
+    """True when `sums_s16.h` has the operator's rounding."""
+    return op.rounding in (Rounding.TFLITE_16X8, Rounding.TFLITE_DOUBLE)
+
+
+def sums_s16_fields(
+    layer: Layer,
+    factors: Requantization,
+    activation: Activation,
+    places: Places,
+    channel_axis: int = 0,
+) -> tuple[Mapping[str, object], tuple[Constant, ...]]:
+    """``struct midge_sums_s16`` of a layer with int16 activations, and its arrays."""
+    x, w, b = layer.input(0), layer.input(1), layer.optional(2)
+    narrow = worst_sum(x, w, b, channel_axis) <= INT32_MAX
+    fields: dict[str, object] = {"narrow": narrow, "is_long": is_long(factors.rounding)}
+    fields |= activation_fields(layer.output, activation)
+    constants: tuple[Constant, ...]
+    if is_long(factors.rounding):
+        fields["long_factors"], constants = long_factor_fields(factors, narrow, places)
+    else:
+        narrow_factors = is_narrow(x, w, b, channel_axis)
+        fields["factors"], constants = factor_fields(factors, narrow_factors, places)
+    bias = _folded_bias(x, w, b, channel_axis)
+    if bias.any():
+        fields["bias" if narrow else "long_bias"] = places.constant("bias")
+        constants += (Constant("bias", bias.astype(np.int32) if narrow else bias, 8),)
+    return fields, constants
+
+
+def packed_int4(rows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Rows of int4 elements, two to a byte, the first in the low half; each starts on a byte."""
+    padded = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).astype(np.uint8) & 15
+    packed = (padded[:, ::2] | (padded[:, 1::2] << 4)).astype(np.uint8)
+    return packed.reshape(-1).view(np.int8)
 
 
 def interleaved_pairs(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

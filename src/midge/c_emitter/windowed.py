@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from midge.c_emitter import overlap
+from midge.c_emitter.kernel import Layer
 from midge.graph import Activation, DType, Tensor
 from midge.graph.float_clamp import float_activation_range
 from midge.graph.requantize import activation_range
@@ -29,6 +31,30 @@ def window_fields(x: Tensor, y: Tensor, window: Window) -> dict[str, object]:
         "pad_top": window.pad_before[0],
         "pad_left": window.pad_before[1],
     }
+
+
+def is_always_inside(x: Tensor, window: Window) -> bool:
+    """No tap of any window lies outside the NHWC image x."""
+    _, height, width, _ = x.shape
+    rows, columns = window.tap_indices((height, width))
+    ends = min(rows.min(), columns.min()), rows.max(), columns.max()
+    return bool(ends[0] >= 0 and ends[1] < height and ends[2] < width)
+
+
+def window_distance(layer: Layer, window: Window, *, step: int = 1, reads_first: bool) -> int:
+    """`overlap.sliding` for a layer's first input and its output."""
+    x, y = layer.input(0), layer.output
+    batches, height, width, channels = x.shape
+    element_bytes = x.dtype.size_bits // 8
+    return overlap.sliding(
+        window,
+        batches,
+        (height, width),
+        channels * element_bytes,
+        y.shape[3] * element_bytes,
+        step=step,
+        reads_first=reads_first,
+    )
 
 
 def activation_fields(y: Tensor, activation: Activation) -> dict[str, object]:

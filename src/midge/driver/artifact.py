@@ -70,8 +70,9 @@ class Artifact:
         # Every sample is counted; the layers of the median one are then looked at.
         ranked = sorted(range(len(samples)), key=lambda i: (inferences[i].instructions, i))
         median = ranked[(len(ranked) - 1) // 2]
-        _, trace = machine.trace(samples[median], flash=self.settings.target.flash)
         target = self.settings.target
+        before = samples[:median] if self.graph.variables else ()
+        _, trace = machine.trace(samples[median], before=before, flash=target.flash)
         by_layer = layer_cycles(target, trace, machine.program.read)
         cycles = total_cycles(by_layer)
         peak = max(inference.stack_peak_bytes for inference in inferences)

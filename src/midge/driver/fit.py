@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from midge.c_emitter import lay_out_state
 from midge.driver.artifact import Artifact
 from midge.errors import DoesNotFitError, MidgeError, ToolError
 from midge.graph import Graph
@@ -66,7 +67,8 @@ def explain_overflow(error: ToolError, graph: Graph, plan: Plan, target: Target)
     if not over:
         return error
     emulated = target_for(target.core.name).memory
-    ram, flash = plan.arena_bytes, graph.constant_bytes()
+    ram = plan.arena_bytes + lay_out_state(graph).size_bytes
+    flash = graph.constant_bytes()
     problems = []
     for memory, region, least, board, virtual, holders in (
         ("RAM", "RAM", ram, target.ram_bytes, emulated.ram_bytes, _ram_holders(graph, plan)),
@@ -93,9 +95,10 @@ def _does_not_fit(graph: Graph, target: Target, problems: list[str]) -> DoesNotF
 
 
 def _ram_holders(graph: Graph, plan: Plan) -> str:
-    """The tensors that are alive where the arena is fullest."""
+    """The tensors that are alive where the arena is fullest, and what outlives a run."""
     fullest = max(plan.live, key=lambda slot: (slot.bound_bytes, slot.live_bytes))
-    held = _largest((graph.tensors[n].size_bytes, f"tensor {n!r}") for n in fullest.buffers)
+    tensors = [(graph.tensors[n].size_bytes, f"tensor {n!r}") for n in fullest.buffers]
+    held = _largest([*tensors, *((t.size_bytes, f"variable {t.name!r}") for t in graph.variables)])
     if fullest.scratch_bytes:
         held.append(f"scratch ({fullest.scratch_bytes} bytes)")
     place = f" at layer {fullest.step}" if fullest.step else ""

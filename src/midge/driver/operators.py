@@ -66,6 +66,7 @@ class GraphOperator:
         types: Element types that its first input may have.
         kernels: What computes it, from plain to fast.
         builtins: Operators of files that become it.
+        reads_values: Its output depends on what its inputs hold, not only on their shapes.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class GraphOperator:
     types: tuple[DType, ...]
     kernels: tuple[KernelRow, ...]
     builtins: tuple[str, ...]
+    reads_values: bool
 
 
 def operators() -> tuple[Operator, ...]:
@@ -112,8 +114,9 @@ def _described(kind: str, operator: type[Attributes]) -> GraphOperator:
         inspect.getdoc(operator) or "",
         tuple(_attributes(operator)),
         tuple(t for t in TYPES if t in operator.types),
-        tuple(_row(k) for k in KERNELS.get(kind, ())),
+        tuple(_row(k, operator) for k in KERNELS.get(kind, ())),
         tuple(sources),
+        operator.reads_values,
     )
 
 
@@ -136,12 +139,12 @@ def _text(value: object) -> str:
     return str(getattr(value, "value", value))
 
 
-def _row(kernel: Kernel) -> KernelRow:
+def _row(kernel: Kernel, operator: type[Attributes]) -> KernelRow:
     return KernelRow(
         kernel.variant,
         kernel.function,
         kernel.source,
-        tuple(t for t in TYPES if t in kernel.types),
+        tuple(t for t in TYPES if t in kernel.types and t in operator.types),
         tuple(sorted(kernel.requires)),
     )
 
@@ -190,4 +193,5 @@ def _as_json(operator: GraphOperator) -> dict[str, Any]:
             for k in operator.kernels
         ],
         "builtins": list(operator.builtins),
+        "reads_values": operator.reads_values,
     }

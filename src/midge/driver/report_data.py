@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from midge.c_emitter import lay_out_state
 from midge.driver.artifact import Artifact
 from midge.driver.run_result import RunResult
 from midge.graph import Tensor
@@ -29,6 +30,8 @@ def report_of(artifact: Artifact, result: RunResult | None) -> dict[str, Any]:
             "macs": graph.macs(),
             "constants_bytes": graph.constant_bytes(),
             "ops": len(graph.ops),
+            "state_bytes": lay_out_state(graph).size_bytes,
+            "variables": [_tensor(t) for t in graph.variables],
         },
         "target": {
             "name": target.name,

@@ -5,12 +5,12 @@ What the emitted C computes on any core is by definition what `interpret` comput
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from midge.errors import InternalError, UserError
-from midge.graph.types import Array, Graph
+from midge.graph.types import Array, Graph, Tensor
 
 State = Mapping[str, Array]
 """The values of a graph's variables between two runs, by name."""
@@ -40,23 +40,10 @@ def interpret(
         Every tensor that is not a constant, by name; variables as the run leaves them.
 
     Raises:
-        UserError: an input is missing, or of another shape or dtype.
+        UserError: an input or a variable is missing, or of another shape or dtype.
     """
-    values: dict[str, Array] = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        if name not in inputs:
-            raise UserError(
-                f"input {name!r} is missing; expected {', '.join(map(repr, graph.inputs))}"
-            )
-        value = inputs[name]
-        if value.shape != tensor.shape or value.dtype != tensor.dtype.numpy:
-            raise UserError(
-                f"input {name!r} is {value.dtype}{list(value.shape)}; "
-                f"expected {tensor.dtype.value}{list(tensor.shape)}"
-            )
-        values[name] = value
-    values |= initial_state(graph) if state is None else state
+    values = _taken("input", [graph.tensors[name] for name in graph.inputs], inputs)
+    values |= _taken("variable", graph.variables, initial_state(graph) if state is None else state)
     constants = {n: t.data for n, t in graph.tensors.items() if t.is_constant}
     for op in graph.ops:
         operands = [values.get(n, constants.get(n)) if n else None for n in op.inputs]
@@ -71,6 +58,21 @@ def interpret(
                 )
             values[tensor.name] = result
     return values
+
+
+def _taken(role: str, tensors: Sequence[Tensor], given: Mapping[str, Array]) -> dict[str, Array]:
+    """The given arrays of these tensors, by name."""
+    for tensor in tensors:
+        if tensor.name not in given:
+            expected = ", ".join(repr(t.name) for t in tensors)
+            raise UserError(f"{role} {tensor.name!r} is missing; expected {expected}")
+        value = given[tensor.name]
+        if value.shape != tensor.shape or value.dtype != tensor.dtype.numpy:
+            raise UserError(
+                f"{role} {tensor.name!r} is {value.dtype}{list(value.shape)}; "
+                f"expected {tensor.dtype.value}{list(tensor.shape)}"
+            )
+    return {tensor.name: given[tensor.name] for tensor in tensors}
 
 
 def outputs_of(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:

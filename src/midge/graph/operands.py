@@ -88,3 +88,15 @@ def expect_same_quantization(first: Tensor, second: Tensor) -> None:
             f"{second.name} {second.scale:g} and {second.zero_point}; this operator does not "
             "rescale, they must be equal"
         )
+
+
+def expect_same_reals(first: Tensor, second: Tensor) -> None:
+    """Both tensors hold plain numbers, or stand for the same reals: bits may move between them."""
+    if first.quantization is not None or second.quantization is not None:
+        expect_same_quantization(first, second)
+
+
+def expect_axis(value: Tensor, axis: int) -> None:
+    """The tensor has this dimension; negative ones are the importers' to resolve."""
+    if not 0 <= axis < len(value.shape):
+        raise UserError(f"axis {axis} is no dimension of {value.name}{list(value.shape)}")

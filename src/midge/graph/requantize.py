@@ -23,6 +23,8 @@ Int64Array = npt.NDArray[np.int64]
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 LARGEST_FACTOR = 2.0**30 - 1
 """Shifts a sum left by 30 bits; beyond, runtimes disagree and C leaves it undefined."""
+LARGEST_LONG_FACTOR = 2.0**7 - 2.0**-25
+"""Shifts a 64-bit sum left by 7 bits: TFLite Micro's bound (`kernels/internal/common.cc`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +65,13 @@ def requantization(factors: npt.NDArray[np.float64], rounding: Rounding) -> Requ
     Raises:
         UserError: a factor is negative, not finite, or too large.
     """
-    usable = (factors >= 0) & (factors < LARGEST_FACTOR)
+    is_long = rounding is Rounding.TFLITE_16X8
+    usable = (factors >= 0) & (factors < (LARGEST_LONG_FACTOR if is_long else LARGEST_FACTOR))
     if not np.all(usable):
         worst = np.atleast_1d(factors)[~np.atleast_1d(usable)][0]
         raise UserError(
-            f"the scales give a factor of {worst:g}; expected one from 0 to under 2**30"
+            f"the scales give a factor of {worst:g}; expected one from 0 to under "
+            f"{'2**7' if is_long else '2**30'}"
         )
     pairs = [quantize_multiplier(float(f)) for f in np.atleast_1d(factors)]
     return Requantization(

@@ -8,6 +8,7 @@ proportional to the text, whose size is limited. A text that parses is not yet a
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import enum
 import math
 import re
@@ -188,7 +189,8 @@ class _Parser:
         name = line.name("the operator's name in double quotes")
         kind = line.token.text
         if line.token.kind == "word" and kind not in OPS:
-            error = line.error(f"one of the operators {', '.join(sorted(OPS))}")
+            near = difflib.get_close_matches(kind, OPS, 3) or sorted(OPS)[:3]
+            error = line.error(f"one of {len(OPS)} operators, such as {', '.join(near)}")
             raise UnsupportedError(str(error))
         line.take("word", "an operator such as conv_2d")
         line.mark("(")

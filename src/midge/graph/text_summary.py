@@ -71,7 +71,7 @@ def _operator_row(graph: Graph, number: int, op: Op, sources: dict[str, str]) ->
     apart = ("kernel", "stride", "pad_before", "pad_after", "activation", "shape")
     also = [word for word in attribute_words(attributes) if word.partition("=")[0] not in apart]
     activation = getattr(attributes, "activation", Activation.NONE)
-    if activation is not Activation.NONE:
+    if activation.value != Activation.NONE.value:
         also.insert(0, activation.value)
     kernel = getattr(attributes, "kernel", None)
     stride = getattr(attributes, "stride", None)

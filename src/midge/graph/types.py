@@ -216,6 +216,8 @@ class Attributes:
     """The operator's name in the text form, in kernels, and in `midge.graph.ops`."""
     types: ClassVar[tuple[DType, ...]]
     """Element types of the first input that have a meaning; what the others are follows."""
+    reads_values: ClassVar[bool] = True
+    """False where the results follow from the inputs' types alone, and so are constants."""
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
         """The outputs' types; raises UserError, without the place, where inputs do not fit."""

@@ -53,6 +53,7 @@ def verify(graph: Graph, *, has_ends: bool = True) -> Graph:
         )
     for name, tensor in graph.tensors.items():
         _verify_tensor(graph, name, tensor)
+    _verify_state(graph)
     if has_ends:
         _verify_ends(graph)
     written = {n for n, t in graph.tensors.items() if not t.is_computed} | {*graph.inputs}
@@ -68,13 +69,23 @@ def verify(graph: Graph, *, has_ends: bool = True) -> Graph:
         if name not in written:
             raise UserError(f"{graph.name}: output {name!r} is never computed")
     # What an operator reads or writes it has checked itself, and said more of.
-    for tensor in (graph.tensors[name] for name in (*graph.inputs, *graph.outputs)):
-        if tensor.quantization is not None:
+    ends = (graph.tensors[name] for name in (*graph.inputs, *graph.outputs))
+    for role, tensors in (("input or output", ends), ("variable", graph.variables)):
+        for tensor in (t for t in tensors if t.quantization is not None):
             try:
                 expect_per_tensor(tensor)
             except UserError as error:
-                raise type(error)(f"{graph.name}: input or output {error}") from None
+                raise type(error)(f"{graph.name}: {role} {error}") from None
     return graph
+
+
+def _verify_state(graph: Graph) -> None:
+    state_bytes = sum(t.size_bytes for t in graph.variables)
+    if state_bytes > LARGEST_TENSOR_BYTES:
+        raise UserError(
+            f"{graph.name}: its {len(graph.variables)} variables take {state_bytes} bytes; at most "
+            f"{LARGEST_TENSOR_BYTES} are supported"
+        )
 
 
 def _verify_ends(graph: Graph) -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from midge.errors import UserError
 from midge.graph.requantize import Int64Array
@@ -129,7 +130,7 @@ class Window:
                 f"channels read {elements} elements; supported: up to {LARGEST_GATHER}"
             )
 
-    def patches(self, image: Array, fill: int) -> Array:
+    def patches(self, image: Array, fill: float) -> Array:
         """Gather what every window covers.
 
         Args:
@@ -141,12 +142,16 @@ class Window:
         """
         _, height, width, _ = image.shape
         rows, columns = self.tap_indices((height, width))
-        inside_r, inside_c = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
         r = np.clip(rows, 0, height - 1)[:, None, :, None]
         c = np.clip(columns, 0, width - 1)[None, :, None, :]
-        inside = inside_r[:, None, :, None] & inside_c[None, :, None, :]
         gathered = image[:, r, c, :]
-        return np.where(inside[None, ..., None], gathered, np.asarray(fill, image.dtype))
+        return np.where(self.inside((height, width)), gathered, np.asarray(fill, image.dtype))
+
+    def inside(self, image: Pair) -> npt.NDArray[np.bool_]:
+        """Which taps lie in the image, [1, out_h, out_w, kernel_h, kernel_w, 1]."""
+        rows, columns = self.tap_indices(image)
+        inside_r, inside_c = (rows >= 0) & (rows < image[0]), (columns >= 0) & (columns < image[1])
+        return (inside_r[:, None, :, None] & inside_c[None, :, None, :])[None, ..., None]
 
 
 def reach(taps: int, dilation: int) -> int:

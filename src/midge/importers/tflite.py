@@ -11,9 +11,10 @@ import re
 from midge.errors import UnsupportedError, UserError
 from midge.graph import Graph, Tensor, verify
 from midge.graph.verify import LONGEST_GRAPH_NAME
-from midge.importers.tflite_convert import VARIABLE_OPERATORS, convert_ops, find_variables
+from midge.importers.tflite_convert import VARIABLE_OPERATORS, convert_ops
 from midge.importers.tflite_file import TfliteSubgraph, read_tflite
 from midge.importers.tflite_ops import CONVERTERS
+from midge.importers.tflite_variables import find_variables
 
 
 def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
@@ -33,11 +34,11 @@ def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
     """
     subgraphs = read_tflite(data, source)
     network = subgraphs[0]
-    variables = find_variables(subgraphs)
+    variables = find_variables(subgraphs, source)
     ops, problems = convert_ops(subgraphs, 0, variables)
     for index in (*network.inputs, *network.outputs):
         tensor = network.tensors[index]
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or (0, index) in variables.handles:
             what = tensor if isinstance(tensor, str) else f"{tensor.name} is a variable's handle"
             problems.append(f"input or output {what}, which is not supported")
     if problems:

@@ -284,19 +284,24 @@ class _Reader:
         )
 
 
-def as_variable(tensor: Tensor) -> Tensor:
+def as_variable(tensor: Tensor, *, by_byte: bool = False) -> Tensor:
     """A tensor that outlives a run and first stands for zeros.
 
-    Source: TFLM `micro/micro_interpreter_graph.cc`, ResetVariableTensors, and
-    `micro/micro_resource_variable.cc`: bytes of the zero point.
+    Source: TFLM `micro/micro_interpreter_graph.cc`, ResetTensorData, which fills int8 alone with
+    the zero point; `micro/micro_resource_variable.cc`, Allocate, which fills any type with its
+    lowest byte.
+
+    Args:
+        tensor: Its name, type and quantisation.
+        by_byte: It is named by a handle: filled as in the second source.
     """
     quantization = tensor.quantization
     zero = 0 if quantization is None else int(quantization.zero_point[0])
-    if tensor.dtype is not DType.INT8 or not -128 <= zero <= 127:
+    if tensor.dtype is not DType.INT8 and not by_byte:
         zero = 0
+    first = np.frombuffer(bytes([zero & 0xFF]) * tensor.dtype.numpy.itemsize, tensor.dtype.numpy)
     # A view of one element: nothing is allocated for a size that only a hostile file has.
-    first = np.broadcast_to(np.array(zero, tensor.dtype.numpy), _positive(tensor.shape))
-    return replace(tensor, data=first, variable=True)
+    return replace(tensor, data=np.broadcast_to(first[0], _positive(tensor.shape)), variable=True)
 
 
 def _positive(shape: tuple[int, ...]) -> tuple[int, ...]:

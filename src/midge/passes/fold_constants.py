@@ -14,18 +14,19 @@ MOST_ELEMENTS = 1 << 22
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Replace every operator whose inputs are all constants by its results.
+    """Replace every operator by its results that reads only constants, or types of tensors.
 
     Raises UserError where the results are too large to be anybody's constants.
 
     Requires a verified graph; ensures that every remaining operator reads at least one computed
-    tensor.
+    tensor, and its values.
     """
     tensors = dict(graph.tensors)
     kept: list[Op] = []
     for op in graph.ops:
         inputs = [tensors[n] if n else None for n in op.inputs]
-        if any(t is not None and not t.is_constant for t in inputs):
+        computed = any(t is not None and not t.is_constant for t in inputs)
+        if computed and op.attributes.reads_values:
             kept.append(op)
             continue
         outputs = graph.op_outputs(op)
@@ -38,5 +39,5 @@ def fold_constants(graph: Graph) -> Graph:
         for tensor, value in zip(
             outputs, op.attributes.evaluate(values, inputs, outputs), strict=True
         ):
-            tensors[tensor.name] = replace(tensor, data=np.ascontiguousarray(value))
+            tensors[tensor.name] = replace(tensor, data=np.asarray(value, order="C"))
     return graph if len(kept) == len(graph.ops) else graph.with_ops(kept, tensors)

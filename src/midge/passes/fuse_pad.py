@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from midge.graph import Graph, Op
+import numpy as np
+
+from midge.graph import DType, Graph, Op
 from midge.graph.ops.conv_2d import Conv2D
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.graph.ops.pad import Pad
@@ -16,10 +18,13 @@ def fuse_pad(graph: Graph) -> Graph:
     """Merge each pad of height and width into the one convolution that reads its output.
 
     Exact: a convolution takes what lies outside its image as the zero point, which is what `pad`
-    writes. Pools do not count what lies outside, so pads before them stay.
+    writes. In float32 it leaves those terms out, and adding zero times a finite weight to a sum
+    that starts from zero changes no bit. Pools do not count what lies outside, so pads before them
+    stay.
 
     Requires a verified graph; ensures that no convolution is the only reader of a pad of height
-    and width, but for pads that change the scale by a hair or are too wide for a window.
+    and width, but for pads that change the scale by a hair or are too wide for a window, and float
+    weights that are not finite.
     """
     readers = Counter(n for op in graph.ops for n in op.inputs)
     readers.update(graph.outputs)
@@ -34,7 +39,7 @@ def fuse_pad(graph: Graph) -> Graph:
         merged = op
         while isinstance(merged.attributes, Conv2D | DepthwiseConv2D):
             pad = pads.get(merged.inputs[0])
-            wider = None if pad is None else _merge(pad, merged)
+            wider = None if pad is None or not _is_finite(graph, merged) else _merge(pad, merged)
             if pad is None or wider is None:
                 break
             fused.add(pad.name)
@@ -44,19 +49,29 @@ def fuse_pad(graph: Graph) -> Graph:
 
 
 def _pads_image(op: Op) -> bool:
-    """True for a pad of rank 4 that leaves batches and channels alone."""
+    """True for a pad of rank 4 with zeros that leaves batches and channels alone."""
     pad = op.attributes
     return (
         isinstance(pad, Pad)
+        and len(op.inputs) == 1
         and len(pad.before) == 4
         and (pad.before[0], pad.before[3], pad.after[0], pad.after[3]) == (0, 0, 0, 0)
     )
 
 
 def _keeps_scale(graph: Graph, op: Op) -> bool:
-    """True where the convolution would rescale the pad's input as it does its output."""
+    """True where the convolution would rescale the pad's input as it does its output.
+
+    A variable may be rewritten between the two; it is left alone.
+    """
     (x,), (y,) = graph.op_inputs(op), graph.op_outputs(op)
-    return x is not None and x.quantization == y.quantization
+    return x is not None and not x.variable and x.quantization == y.quantization
+
+
+def _is_finite(graph: Graph, op: Op) -> bool:
+    """True unless a float weight turns a zero into something else."""
+    weights = graph.tensors[op.inputs[1]]
+    return weights.dtype is not DType.FLOAT32 or bool(np.isfinite(np.asarray(weights.data)).all())
 
 
 def _merge(pad_op: Op, op: Op) -> Op | None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from midge.errors import InternalError, UserError
 from midge.graph import Graph, verify
 from midge.passes.fold_constants import fold_constants
+from midge.passes.forward_variable_reads import forward_variable_reads
+from midge.passes.freeze_variables import freeze_variables
 from midge.passes.fuse_pad import fuse_pad
 from midge.passes.remove_dead_ops import remove_dead_ops
 
@@ -14,8 +16,11 @@ Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[Pass, ...] = (
     remove_dead_ops,  # first, so that nothing is done for operators that nobody reads
+    freeze_variables,  # in front of what looks for constants
     fold_constants,  # before fusions, which look for computed tensors
+    remove_dead_ops,  # again: what computed a tensor of which only the shape was read
     fuse_pad,
+    forward_variable_reads,  # last: what fusions move reads a copy still, not the variable
 )
 
 

@@ -105,8 +105,10 @@ def _section(operator: Json) -> str:
             for k in operator["kernels"]
         ]
         parts.append(_table(("kernel", "variant", "types", "file"), kernels))
-    else:
+    elif operator["reads_values"]:
         parts.append("No kernel: its output is its input's bytes.")
+    else:
+        parts.append("No kernel: its output is known when the network is compiled.")
     return "\n\n".join(parts)
 
 

@@ -69,6 +69,20 @@ def average_pool_2d(x: Reals, kernel: Pair, stride: Pair, padding: str) -> Reals
     return _reduce_windows(np.add, x, kernel, stride, padding, fill=0.0) / count
 
 
+def transpose_conv(x: Reals, weights: Reals, stride: Pair, padding: str, extent: Pair) -> Reals:
+    """Spread (N, H, W, C) over windows of an output of `extent`. Returns (N, *extent, O)."""
+    channels_out, kernel_h, kernel_w, _ = weights.shape
+    before = [
+        padding_before(extent[d], (kernel_h, kernel_w)[d], stride[d], 1, padding) for d in (0, 1)
+    ]
+    result = np.zeros((x.shape[0], *extent, channels_out))
+    for row, column, h, w in np.ndindex(*x.shape[1:3], kernel_h, kernel_w):
+        i, j = row * stride[0] + h - before[0], column * stride[1] + w - before[1]
+        if 0 <= i < extent[0] and 0 <= j < extent[1]:
+            result[:, i, j] += x[:, row, column] @ weights[:, h, w].T
+    return result
+
+
 def softmax(x: Reals, beta: float) -> Reals:
     """Softmax of beta * x over the last axis."""
     powers = np.exp(beta * (x - x.max(axis=-1, keepdims=True)))

@@ -56,6 +56,7 @@ class Tensor:
         values: A constant's contents, of `shape` and `dtype` (int4 as int8); None for a computed
             tensor or input.
         variable: It outlives a run: the state of an SVDF or LSTM.
+        signature: The shape with -1 where it is open; None where it is all known.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Tensor:
     quantization: Quantization | None = None
     values: NDArray[Any] | None = None
     variable: bool = False
+    signature: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -133,10 +133,15 @@ class NetworkBuilder:
             self._values[name] = _dequantize(codes, quantization)
         return name
 
-    def constant(self, values: NDArray[Any], quantization: Quantization | None = None) -> str:
-        """Add a constant operand of any type."""
+    def constant(
+        self,
+        values: NDArray[Any],
+        quantization: Quantization | None = None,
+        dtype: str | None = None,
+    ) -> str:
+        """Add a constant operand of any type; `dtype` where it is not that of `values` (int4)."""
         name = f"constant_{len(self._tensors)}"
-        self._add_constant(name, values, quantization)
+        self._add_constant(name, values, quantization, dtype)
         real = values.astype(float) if quantization is None else _dequantize(values, quantization)
         self._values[name] = np.broadcast_to(real, (self._samples, *values.shape))
         return name
@@ -402,9 +407,13 @@ class NetworkBuilder:
         return self.operator(op, inputs, options, real, quantization, dtype="int8", version=version)
 
     def _add_constant(
-        self, name: str, values: NDArray[Any], quantization: Quantization | None
+        self,
+        name: str,
+        values: NDArray[Any],
+        quantization: Quantization | None,
+        dtype: str | None = None,
     ) -> None:
-        tensor = Tensor(name, values.shape, values.dtype.name, quantization, values)
+        tensor = Tensor(name, values.shape, dtype or values.dtype.name, quantization, values)
         self._tensors[name] = tensor
 
     def _images(self, x: str) -> Reals:

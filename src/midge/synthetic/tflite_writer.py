@@ -176,6 +176,8 @@ def _tensor(builder: _Builder, tensor: Tensor, buffer_index: int) -> int:
     }
     if tensor.quantization is not None:
         fields["Quantization"] = _quantization(builder, tensor.name, tensor.quantization)
+    if tensor.signature is not None:
+        fields["ShapeSignature"] = _int32s(builder, tensor.signature)
     if tensor.variable:
         fields["IsVariable"] = True
     return _table(builder, "Tensor", **fields)

@@ -63,11 +63,14 @@ class Machine(Protocol):
             InternalError: The program faulted, hung or reported an error.
         """
 
-    def trace(self, sample: Sample, *, flash: FlashMemory | None = None) -> tuple[Inference, Trace]:
+    def trace(
+        self, sample: Sample, *, before: Sequence[Sample] = (), flash: FlashMemory | None = None
+    ) -> tuple[Inference, Trace]:
         """Initialise the model, run one inference and count its blocks.
 
         Args:
             sample: The input tensors.
+            before: Inferences that come first, for the state that they leave.
             flash: Caches between core and flash to simulate, cold at the start.
 
         Raises:

@@ -134,9 +134,11 @@ class QemuMachine:
         """See :meth:`midge.virtual_mcu.machine.Machine.run`."""
         return [inference for inference, _ in self._run_counted(samples, None)]
 
-    def trace(self, sample: Sample, *, flash: FlashMemory | None = None) -> tuple[Inference, Trace]:
+    def trace(
+        self, sample: Sample, *, before: Sequence[Sample] = (), flash: FlashMemory | None = None
+    ) -> tuple[Inference, Trace]:
         """See :meth:`midge.virtual_mcu.machine.Machine.trace`."""
-        return self._run_counted([sample], flash)[0]
+        return self._run_counted([*before, sample], flash)[-1]
 
     # -- what only QEMU offers ------------------------------------------------------------------
 

@@ -68,10 +68,12 @@ class UnicornMachine:
         self._initialise()
         return [self._infer(sample)[0] for sample in samples]
 
-    def trace(self, sample: Sample, *, flash: FlashMemory | None = None) -> tuple[Inference, Trace]:
+    def trace(
+        self, sample: Sample, *, before: Sequence[Sample] = (), flash: FlashMemory | None = None
+    ) -> tuple[Inference, Trace]:
         """See :meth:`midge.virtual_mcu.machine.Machine.trace`."""
-        check_sample(self.program, sample, 0)
-        self._initialise()
+        check_sample(self.program, sample, len(before))
+        self.run(before)
         if flash is None:
             return self._infer(sample)
         memory = self.program.memory

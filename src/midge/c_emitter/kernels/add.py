@@ -1,109 +1,86 @@
-"""Kernels of add: `add_s8.h`, with the DSP extension's high multiply where the core has it."""
+"""Kernels of add, sub and squared_difference of codes: `add.h`, `add_dsp.h`."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from midge.c_emitter import weighted
-from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places
+from midge.c_emitter.broadcast import BroadcastKernel, Fields, attributes_of, factor_fields
+from midge.c_emitter.kernel import Layer, Places
 from midge.c_emitter.windowed import activation_fields
-from midge.graph.ops.add import Add
+from midge.graph import DType, Tensor
+from midge.graph.ops.add import Add, CommonScale, SquaredDifference, Sub
 
-RANK = 6
-"""Dimensions that the kernel walks over, after neighbours that behave alike are merged."""
-
-
-def _attributes(layer: Layer) -> Add:
-    attributes = layer.op.attributes
-    if not isinstance(attributes, Add):
-        raise TypeError(f"{layer.op.name} is a {layer.op.kind}")
-    return attributes
-
-
-def broadcast_strides(
-    shape: tuple[int, ...], operands: tuple[tuple[int, ...], ...]
-) -> tuple[list[int], list[list[int]]]:
-    """Merge dimensions over which every operand either advances densely or stands still.
-
-    Args:
-        shape: The output's.
-        operands: Shapes that broadcast to it.
-
-    Returns:
-        Extents, outermost first, and for each operand its element strides, 0 where it is broadcast.
-    """
-    strides = []
-    for operand in operands:
-        padded = (1,) * (len(shape) - len(operand)) + operand
-        dense = np.cumprod((1, *padded[:0:-1]))[::-1][: len(shape)]
-        strides.append([0 if n == 1 else int(s) for n, s in zip(padded, dense, strict=True)])
-    merged: list[int] = []
-    kept: list[list[int]] = [[] for _ in operands]
-    for d, extent in enumerate(shape):
-        if extent == 1:
-            continue
-        if merged and all(k[-1] == s[d] * extent for k, s in zip(kept, strides, strict=True)):
-            merged[-1] *= extent
-            for k, s in zip(kept, strides, strict=True):
-                k[-1] = s[d]
-            continue
-        merged.append(extent)
-        for k, s in zip(kept, strides, strict=True):
-            k.append(s[d])
-    fill = RANK - len(merged)
-    return [1] * fill + merged, [[0] * fill + k for k in kept]
+_COMBINATIONS = {
+    Add.kind: "MIDGE_SUM",
+    Sub.kind: "MIDGE_DIFFERENCE",
+    SquaredDifference.kind: "MIDGE_SQUARED_DIFFERENCE",
+}
+_FUNCTIONS = {DType.INT8: "midge_add_s8", DType.INT16: "midge_add_s16"}
+_Reach = tuple[int, int]
 
 
-class AddPortable(Kernel):
+class AddPortable(BroadcastKernel):
     """Element by element."""
 
-    kinds = ("add",)
+    kinds = tuple(_COMBINATIONS)
     variant = "portable"
-    function = "midge_add_s8"
-    source = "add_s8.h"
+    source = "add.h"
+    struct = "midge_add"
+
+    def __init__(self, dtype: DType) -> None:
+        self.types = (dtype,)
+        self.function = _FUNCTIONS[dtype]
 
     def applies(self, layer: Layer) -> bool:
-        """Up to six dimensions."""
-        return _attributes(layer).rounding in weighted.ROUNDINGS and len(layer.output.shape) <= RANK
+        """The roundings that `requantize.h` has."""
+        rounding = attributes_of(layer, CommonScale).rounding
+        return rounding in weighted.ROUNDINGS and super().applies(layer)
 
-    def overlap(self, layer: Layer, index: int) -> int | None:
-        """An element is read before it is overwritten; a broadcast one is read again."""
-        return 0 if layer.input(index).shape == layer.output.shape else None
-
-    def call(self, layer: Layer, places: Places) -> Call:
-        """A constant operand stands in flash."""
-        attributes = _attributes(layer)
+    def fields(self, layer: Layer, places: Places) -> Fields:
+        """Factors, zero points and clamp."""
+        attributes = attributes_of(layer, CommonScale)
         a, b, y = layer.input(0), layer.input(1), layer.output
-        extent, (a_stride, b_stride) = broadcast_strides(y.shape, (a.shape, b.shape))
-        fields: dict[str, object] = {
-            "extent": extent,
-            "a_stride": a_stride,
-            "b_stride": b_stride,
+        left_shift = attributes.left_shifts[y.dtype]
+        reach_a, reach_b = _reach(a, left_shift), _reach(b, left_shift)
+        reaches = {"a": reach_a, "b": reach_b, "result": _combined(attributes, reach_a, reach_b)}
+        factors = dict(zip(reaches, attributes.factors(a, b, y), strict=True))
+        return {
+            "combination": _COMBINATIONS[layer.op.kind],
             "a_zero": a.zero_point,
             "b_zero": b.zero_point,
-        }
-        fields |= activation_fields(y, attributes.activation)
-        for name, factors in zip(("a", "b", "sum"), attributes.factors(a, b, y), strict=True):
-            # 255 << 20, and the sum of two such, stay under 2**30.
-            fields[name], _ = weighted.factor_fields(factors, True, places, name)
-        constants = tuple(
-            Constant(suffix, np.asarray(t.data, np.int8).reshape(-1), 1)
-            for suffix, t in (("a", a), ("b", b))
-            if t.is_constant
-        )
-        arguments = tuple(
-            places.constant(suffix) if t.is_constant else place
-            for suffix, t, place in zip(("a", "b"), (a, b), places.inputs, strict=True)
-        )
-        return Call((*arguments, places.outputs[0]), "midge_add", fields, constants)
+            "left_shift": left_shift,
+            **factor_fields(factors, reaches, places),
+            **activation_fields(y, attributes.clamp),
+        }, ()
 
 
 class AddDsp(AddPortable):
     """The same source behind the DSP extension's header, which brings its high multiply."""
 
     variant = "dsp"
-    source = "add_s8_dsp.h"
+    source = "add_dsp.h"
     requires = frozenset({"dsp"})
 
 
-KERNELS = (AddPortable(), AddDsp())
+def _reach(x: Tensor, left_shift: int) -> _Reach:
+    """The least and the greatest shifted operand."""
+    low, high = x.dtype.limits
+    return (low - x.zero_point) << left_shift, (high - x.zero_point) << left_shift
+
+
+def _combined(attributes: CommonScale, a: _Reach, b: _Reach) -> _Reach:
+    """The least and the greatest result of operands that are halved at least, before rescaling."""
+    (low_a, high_a), (low_b, high_b) = ((low // 2, -(-high // 2)) for low, high in (a, b))
+    if isinstance(attributes, Add):
+        return low_a + low_b, high_a + high_b
+    low, high = low_a - high_b, high_a - low_b
+    if isinstance(attributes, SquaredDifference):
+        return 0, max(low**2, high**2)
+    return low, high
+
+
+KERNELS = (
+    AddPortable(DType.INT8),
+    AddDsp(DType.INT8),
+    AddPortable(DType.INT16),
+    AddDsp(DType.INT16),
+)

@@ -1,14 +1,22 @@
-"""Kernels of conv_2d: `conv_2d_s8.h`, `conv_2d_s8_dsp.h`."""
+"""Kernels of conv_2d: `conv_2d_s8.h`, `conv_2d_s8_dsp.h`, and for other types `conv_2d_*.h`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from midge.c_emitter import overlap, weighted
-from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places
-from midge.c_emitter.windowed import activation_fields, window_fields
+from midge.c_emitter import weighted
+from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, operands
+from midge.c_emitter.windowed import (
+    activation_fields,
+    clamp_fields,
+    is_always_inside,
+    window_distance,
+    window_fields,
+)
+from midge.graph import DType
 from midge.graph.ops.conv_2d import Conv2D
 
 
@@ -27,24 +35,25 @@ def _bias(layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
     return weighted.folded_bias(layer.input(0), layer.input(1), layer.optional(2), channel_axis=0)
 
 
+def _distance(layer: Layer, step: int, reads_first: bool) -> int:
+    window = _attributes(layer).window(layer.input(1))
+    return window_distance(layer, window, step=step, reads_first=reads_first)
+
+
 class _Conv2D(Kernel):
+    """Of int8 activations.
+
+    Attributes:
+        weights: Their type.
+    """
+
     kinds = ("conv_2d",)
+    weights = DType.INT8
 
     def applies(self, layer: Layer) -> bool:
-        return _attributes(layer).rounding in weighted.ROUNDINGS
-
-    def _distance(self, layer: Layer, step: int, reads_first: bool) -> int:
-        batches, height, width, channels = layer.input(0).shape
-        window = _attributes(layer).window(layer.input(1))
-        return overlap.sliding(
-            window,
-            batches,
-            (height, width),
-            channels,
-            layer.output.shape[3],
-            step=step,
-            reads_first=reads_first,
-        )
+        types = layer.input(0).dtype, layer.input(1).dtype
+        rounding = _attributes(layer).rounding
+        return types == (DType.INT8, self.weights) and rounding in weighted.ROUNDINGS
 
     def _fields(
         self, layer: Layer, places: Places
@@ -66,6 +75,7 @@ class Conv2DPortable(_Conv2D):
     variant = "portable"
     function = "midge_conv_2d_s8"
     source = "conv_2d_s8.h"
+    struct = "midge_conv_2d"
 
     def _is_pointwise(self, layer: Layer) -> bool:
         attributes, w = _attributes(layer), layer.input(1)
@@ -80,12 +90,15 @@ class Conv2DPortable(_Conv2D):
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A pixel is copied before it is written, unless it is read in place or group by group."""
         copied = not self._is_pointwise(layer) and _groups(layer) == 1
-        return self._distance(layer, 1, reads_first=copied) if index == 0 else None
+        return _distance(layer, 1, reads_first=copied) if index == 0 else None
+
+    def _weights(self, layer: Layer) -> npt.NDArray[np.int8]:
+        return np.asarray(layer.input(1).data, np.int8).reshape(-1)
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights as they stand in the graph."""
         fields, constants = self._fields(layer, places)
-        weights = np.asarray(layer.input(1).data, np.int8).reshape(-1)
+        weights = self._weights(layer)
         patch = "NULL" if self._is_pointwise(layer) else f"(int8_t *){places.scratch}"
         return Call(
             (
@@ -95,10 +108,24 @@ class Conv2DPortable(_Conv2D):
                 places.constant("bias"),
                 patch,
             ),
-            "midge_conv_2d",
+            self.struct,
             {"window": fields.pop("window"), "groups": _groups(layer), **fields},
             (Constant("weights", weights), Constant("bias", _bias(layer)), *constants),
         )
+
+
+class Conv2DInt4(Conv2DPortable):
+    """Weights of four bits, taken apart as they are read."""
+
+    variant = "int4"
+    function = "midge_conv_2d_s8_s4"
+    source = "conv_2d_s8_s4.h"
+    struct = "midge_conv_2d_s8_s4"
+    weights = DType.INT4
+
+    def _weights(self, layer: Layer) -> npt.NDArray[np.int8]:
+        w = layer.input(1)
+        return weighted.packed_int4(np.asarray(w.data, np.int8).reshape(w.shape[0], -1))
 
 
 class Conv2DDsp(_Conv2D):
@@ -126,7 +153,7 @@ class Conv2DDsp(_Conv2D):
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """Two pixels are widened before they are written."""
-        return self._distance(layer, 2, reads_first=True) if index == 0 else None
+        return _distance(layer, 2, reads_first=True) if index == 0 else None
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights interleaved for pairs of outputs."""
@@ -156,4 +183,72 @@ class Conv2DDsp(_Conv2D):
         )
 
 
-KERNELS = (Conv2DPortable(), Conv2DDsp())
+class _Sparing(Kernel):
+    """One pixel and one output at a time, without scratch: taps outside the image are left out."""
+
+    kinds = ("conv_2d",)
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A pixel is written while its window is read."""
+        return _distance(layer, 1, reads_first=False) if index == 0 else None
+
+    def _fields(self, layer: Layer) -> dict[str, object]:
+        x, window = layer.input(0), _attributes(layer).window(layer.input(1))
+        return {
+            "window": window_fields(x, layer.output, window),
+            "groups": _groups(layer),
+            "inside": is_always_inside(x, window),
+        }
+
+
+class Conv2DInt16(_Sparing):
+    """int16 activations, int8 weights."""
+
+    types = (DType.INT16,)
+    function = "midge_conv_2d_s16"
+    source = "conv_2d_s16.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """Sums of 64 bits, or of 32 as TFLite Micro rounds them."""
+        attributes = _attributes(layer)
+        return layer.input(0).dtype is DType.INT16 and weighted.has_rounding_s16(attributes)
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph."""
+        attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
+        factors = attributes.factors(x, w, layer.output)
+        sums, constants = weighted.sums_s16_fields(layer, factors, attributes.activation, places)
+        weights = Constant("weights", np.asarray(w.data, np.int8).reshape(-1))
+        return Call(
+            (places.inputs[0], places.outputs[0], places.constant("weights")),
+            "midge_conv_2d_s16",
+            {**self._fields(layer), "sums": sums},
+            (weights, *constants),
+        )
+
+
+class Conv2DFloat(_Sparing):
+    """float32, summed in the order of the weights."""
+
+    types = (DType.FLOAT32,)
+    function = "midge_conv_2d_f32"
+    source = "conv_2d_f32.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """Any window and groups."""
+        return layer.input(0).dtype is DType.FLOAT32
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph."""
+        (x, *rest), constants = operands(layer, places, ("x", "weights", "bias"))
+        weights, bias = (*rest, "NULL")[:2]
+        clamp = clamp_fields(layer.output, _attributes(layer).activation)
+        return Call(
+            (x, places.outputs[0], weights, bias),
+            "midge_conv_2d_f32",
+            {**self._fields(layer), **clamp},
+            constants,
+        )
+
+
+KERNELS = (Conv2DPortable(), Conv2DInt4(), Conv2DDsp(), Conv2DInt16(), Conv2DFloat())

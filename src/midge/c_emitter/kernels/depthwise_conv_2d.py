@@ -1,12 +1,23 @@
-"""Kernels of depthwise_conv_2d: `depthwise_conv_2d_s8.h`, `depthwise_conv_2d_s8_dsp.h`."""
+"""Kernels of depthwise_conv_2d: `depthwise_conv_2d_s8.h`, `depthwise_conv_2d_s8_dsp.h`.
+
+For other types `depthwise_conv_2d_*.h`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from midge.c_emitter import overlap, weighted
-from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places
-from midge.c_emitter.windowed import activation_fields, window_fields
+from midge.c_emitter import weighted
+from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, operands
+from midge.c_emitter.windowed import (
+    activation_fields,
+    clamp_fields,
+    is_always_inside,
+    window_distance,
+    window_fields,
+)
+from midge.graph import DType
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 
 
@@ -17,18 +28,36 @@ def _attributes(layer: Layer) -> DepthwiseConv2D:
     return attributes
 
 
-class DepthwisePortable(Kernel):
-    """One channel at a time, through offsets of the taps."""
+class _Depthwise(Kernel):
+    """A pixel at a time."""
 
     kinds = ("depthwise_conv_2d",)
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A pixel is written while its window is read."""
+        window = _attributes(layer).window(layer.input(1))
+        return window_distance(layer, window, reads_first=False) if index == 0 else None
+
+
+class DepthwisePortable(_Depthwise):
+    """One channel at a time, through offsets of the taps.
+
+    Attributes:
+        struct: Its parameters.
+        weights: Their type.
+    """
+
     variant = "portable"
     function = "midge_depthwise_conv_2d_s8"
     source = "depthwise_conv_2d_s8.h"
     struct = "midge_depthwise_conv_2d"
+    weights = DType.INT8
 
     def applies(self, layer: Layer) -> bool:
         """Any window and multiplier."""
-        return _attributes(layer).rounding in weighted.ROUNDINGS
+        types = layer.input(0).dtype, layer.input(1).dtype
+        rounding = _attributes(layer).rounding
+        return types == (DType.INT8, self.weights) and rounding in weighted.ROUNDINGS
 
     def _offset_bytes(self, layer: Layer) -> int:
         _, kernel_h, kernel_w, _ = layer.input(1).shape
@@ -38,19 +67,12 @@ class DepthwisePortable(Kernel):
         """An offset for every tap, and a pixel of zero points."""
         return self._offset_bytes(layer) + layer.input(0).shape[3]
 
-    def overlap(self, layer: Layer, index: int) -> int | None:
-        """A pixel is written while its window is read."""
-        if index != 0:
-            return None
-        batches, height, width, channels = layer.input(0).shape
-        window = _attributes(layer).window(layer.input(1))
-        out_c = layer.output.shape[3]
-        return overlap.sliding(
-            window, batches, (height, width), channels, out_c, step=1, reads_first=False
-        )
+    def _weights(self, layer: Layer) -> npt.NDArray[np.int8]:
+        """Taps by channels, as they stand in the graph."""
+        return np.asarray(layer.input(1).data, np.int8).reshape(-1)
 
     def call(self, layer: Layer, places: Places) -> Call:
-        """Weights as they stand in the graph: taps by channels."""
+        """Bias with the zero point of the input folded in."""
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
         narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=3)
         factors, constants = weighted.factor_fields(
@@ -75,7 +97,7 @@ class DepthwisePortable(Kernel):
                 "factors": factors,
             },
             (
-                Constant("weights", np.asarray(w.data, np.int8).reshape(-1)),
+                Constant("weights", self._weights(layer)),
                 Constant("bias", bias),
                 *constants,
             ),
@@ -97,4 +119,87 @@ class DepthwiseDsp(DepthwisePortable):
         return super().applies(layer) and channels % 4 == 0 and layer.output.shape[3] == channels
 
 
-KERNELS = (DepthwisePortable(), DepthwiseDsp())
+class DepthwiseInt4(DepthwisePortable):
+    """Weights of four bits, taken apart as they are read."""
+
+    variant = "int4"
+    function = "midge_depthwise_conv_2d_s8_s4"
+    source = "depthwise_conv_2d_s8_s4.h"
+    struct = "midge_depthwise_conv_2d_s8_s4"
+    weights = DType.INT4
+
+    def _weights(self, layer: Layer) -> npt.NDArray[np.int8]:
+        """Channels by taps."""
+        w = layer.input(1)
+        return weighted.packed_int4(np.asarray(w.data, np.int8).reshape(-1, w.shape[3]).T)
+
+
+class _Sparing(_Depthwise):
+    """One channel at a time, without scratch: taps outside the image are left out."""
+
+    def _fields(self, layer: Layer) -> dict[str, object]:
+        x, window = layer.input(0), _attributes(layer).window(layer.input(1))
+        return {
+            "window": window_fields(x, layer.output, window),
+            "inside": is_always_inside(x, window),
+        }
+
+
+class DepthwiseInt16(_Sparing):
+    """int16 activations, int8 weights."""
+
+    types = (DType.INT16,)
+    function = "midge_depthwise_conv_2d_s16"
+    source = "depthwise_conv_2d_s16.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """Sums of 64 bits, or of 32 as TFLite Micro rounds them."""
+        attributes = _attributes(layer)
+        return layer.input(0).dtype is DType.INT16 and weighted.has_rounding_s16(attributes)
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph."""
+        attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
+        sums, constants = weighted.sums_s16_fields(
+            layer, attributes.factors(x, w, layer.output), attributes.activation, places, 3
+        )
+        weights = Constant("weights", np.asarray(w.data, np.int8).reshape(-1))
+        return Call(
+            (places.inputs[0], places.outputs[0], places.constant("weights")),
+            "midge_depthwise_conv_2d_s16",
+            {**self._fields(layer), "sums": sums},
+            (weights, *constants),
+        )
+
+
+class DepthwiseFloat(_Sparing):
+    """float32, summed in the order of the weights."""
+
+    types = (DType.FLOAT32,)
+    function = "midge_depthwise_conv_2d_f32"
+    source = "depthwise_conv_2d_f32.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """Any window and multiplier."""
+        return layer.input(0).dtype is DType.FLOAT32
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph."""
+        (x, *rest), constants = operands(layer, places, ("x", "weights", "bias"))
+        weights, bias = (*rest, "NULL")[:2]
+        clamp = clamp_fields(layer.output, _attributes(layer).activation)
+        return Call(
+            (x, places.outputs[0], weights, bias),
+            "midge_depthwise_conv_2d_f32",
+            {**self._fields(layer), **clamp},
+            constants,
+        )
+
+
+KERNELS = (
+    DepthwisePortable(),
+    DepthwiseInt4(),
+    DepthwiseDsp(),
+    DepthwiseInt16(),
+    DepthwiseFloat(),
+)

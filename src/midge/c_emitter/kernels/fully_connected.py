@@ -1,12 +1,17 @@
-"""Kernels of fully_connected: `fully_connected_s8.h`, `fully_connected_s8_dsp.h`."""
+"""Kernels of fully_connected: `fully_connected_s8.h`, `fully_connected_s8_dsp.h`.
+
+For weights of other types, or with a zero point, `fully_connected_*.h`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from midge.c_emitter import overlap, weighted
-from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places
-from midge.c_emitter.windowed import activation_fields
+from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, operands
+from midge.c_emitter.windowed import activation_fields, clamp_fields
+from midge.graph import DType
+from midge.graph.accumulate import weights_zero
 from midge.graph.ops.fully_connected import FullyConnected
 
 
@@ -17,18 +22,29 @@ def _attributes(layer: Layer) -> FullyConnected:
     return attributes
 
 
+def _shape_fields(layer: Layer) -> dict[str, object]:
+    outputs, features = layer.input(1).shape
+    rows = layer.output.size // outputs
+    return {"rows": rows, "features": features, "outputs": outputs}
+
+
+def _distance(layer: Layer, reads_first: bool) -> int:
+    outputs, features = layer.input(1).shape
+    rows = layer.output.size // outputs
+    element_bytes = layer.output.dtype.size_bits // 8
+    return overlap.rows(
+        rows, features * element_bytes, outputs * element_bytes, reads_first=reads_first
+    )
+
+
 class _FullyConnected(Kernel):
     kinds = ("fully_connected",)
 
     def applies(self, layer: Layer) -> bool:
-        return _attributes(layer).rounding in weighted.ROUNDINGS
-
-    def _rows(self, layer: Layer) -> int:
-        return layer.output.size // layer.input(1).shape[0]
-
-    def _distance(self, layer: Layer, reads_first: bool) -> int:
-        outputs, features = layer.input(1).shape
-        return overlap.rows(self._rows(layer), features, outputs, reads_first=reads_first)
+        x, w = layer.input(0), layer.input(1)
+        rounding = _attributes(layer).rounding
+        symmetric = w.dtype is DType.INT8 and weights_zero(w) == 0
+        return x.dtype is DType.INT8 and symmetric and rounding in weighted.ROUNDINGS
 
     def _fields(
         self, layer: Layer, places: Places
@@ -38,12 +54,7 @@ class _FullyConnected(Kernel):
         factors, constants = weighted.factor_fields(
             attributes.factors(x, w, layer.output), narrow, places
         )
-        fields: dict[str, object] = {
-            "rows": self._rows(layer),
-            "features": w.shape[1],
-            "outputs": w.shape[0],
-        }
-        fields |= activation_fields(layer.output, attributes.activation)
+        fields = _shape_fields(layer) | activation_fields(layer.output, attributes.activation)
         return {**fields, "factors": factors}, constants
 
     def _bias(self, layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
@@ -61,7 +72,7 @@ class FullyConnectedPortable(_FullyConnected):
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A row is read again for every output."""
-        return self._distance(layer, reads_first=False) if index == 0 else None
+        return _distance(layer, reads_first=False) if index == 0 else None
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights as they stand in the graph."""
@@ -97,7 +108,7 @@ class FullyConnectedDsp(_FullyConnected):
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A row is widened before its outputs are written."""
-        return self._distance(layer, reads_first=True) if index == 0 else None
+        return _distance(layer, reads_first=True) if index == 0 else None
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights interleaved for pairs of outputs."""
@@ -121,4 +132,108 @@ class FullyConnectedDsp(_FullyConnected):
         )
 
 
-KERNELS = (FullyConnectedPortable(), FullyConnectedDsp())
+class FullyConnectedZero(_FullyConnected):
+    """Weights of four bits, taken apart as they are read, or with a zero point other than 0."""
+
+    variant = "zero"
+    function = "midge_fully_connected_s8_zero"
+    source = "fully_connected_s8_zero.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """What the others do not take."""
+        x, w = layer.input(0), layer.input(1)
+        rounding = _attributes(layer).rounding
+        special = w.dtype is DType.INT4 or (w.dtype is DType.INT8 and weights_zero(w) != 0)
+        return x.dtype is DType.INT8 and special and rounding in weighted.ROUNDINGS
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A row is read again for every output."""
+        return _distance(layer, reads_first=False) if index == 0 else None
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph, or two to a byte."""
+        fields, constants = self._fields(layer, places)
+        w = layer.input(1)
+        is_int4 = w.dtype is DType.INT4
+        stored = np.asarray(w.data, np.int8)
+        weights = weighted.packed_int4(stored) if is_int4 else stored.reshape(-1)
+        return Call(
+            (
+                places.inputs[0],
+                places.outputs[0],
+                places.constant("weights"),
+                places.constant("bias"),
+            ),
+            "midge_fully_connected_s8_zero",
+            {**fields, "is_int4": is_int4, "w_zero": weights_zero(w)},
+            (Constant("weights", weights), Constant("bias", self._bias(layer)), *constants),
+        )
+
+
+class FullyConnectedInt16(Kernel):
+    """int16 activations, int8 weights, one output at a time."""
+
+    kinds = ("fully_connected",)
+    types = (DType.INT16,)
+    function = "midge_fully_connected_s16"
+    source = "fully_connected_s16.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """Sums of 64 bits, or of 32 as TFLite Micro rounds them."""
+        attributes = _attributes(layer)
+        return layer.input(0).dtype is DType.INT16 and weighted.has_rounding_s16(attributes)
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A row is read again for every output."""
+        return _distance(layer, reads_first=False) if index == 0 else None
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph."""
+        attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
+        factors = attributes.factors(x, w, layer.output)
+        sums, constants = weighted.sums_s16_fields(layer, factors, attributes.activation, places)
+        weights = Constant("weights", np.asarray(w.data, np.int8).reshape(-1))
+        return Call(
+            (places.inputs[0], places.outputs[0], places.constant("weights")),
+            "midge_fully_connected_s16",
+            {**_shape_fields(layer), "w_zero": weights_zero(w), "sums": sums},
+            (weights, *constants),
+        )
+
+
+class FullyConnectedFloat(Kernel):
+    """float32, one output at a time, summed in the order of the features."""
+
+    kinds = ("fully_connected",)
+    types = (DType.FLOAT32,)
+    function = "midge_fully_connected_f32"
+    source = "fully_connected_f32.h"
+
+    def applies(self, layer: Layer) -> bool:
+        """Constant or computed weights and bias."""
+        return layer.input(0).dtype is DType.FLOAT32
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A row is read again for every output; weights and bias are read until the last one."""
+        return _distance(layer, reads_first=False) if index == 0 else None
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights as they stand in the graph."""
+        (x, *rest), constants = operands(layer, places, ("x", "weights", "bias"))
+        weights, bias = (*rest, "NULL")[:2]
+        clamp = clamp_fields(layer.output, _attributes(layer).activation)
+        return Call(
+            (x, places.outputs[0], weights, bias),
+            "midge_fully_connected_f32",
+            {**_shape_fields(layer), **clamp},
+            constants,
+        )
+
+
+KERNELS = (
+    FullyConnectedPortable(),
+    FullyConnectedDsp(),
+    FullyConnectedZero(),
+    FullyConnectedInt16(),
+    FullyConnectedFloat(),
+)

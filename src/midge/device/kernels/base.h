@@ -8,8 +8,13 @@
 
 /* A kernel is inlined into its layer, so that the compiler sees every shape as a constant. */
 #define MIDGE_KERNEL static inline __attribute__((always_inline, unused))
-/* A layer stays one function: it can be found in a profile, a map file and a debugger. */
+/* A layer stays one function: it can be found in a profile, a map file and a debugger. GCC would make one of two
+   layers that do the same. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define MIDGE_LAYER static __attribute__((noinline, no_icf))
+#else
 #define MIDGE_LAYER static __attribute__((noinline))
+#endif
 /* An empty statement that compilers must keep: a layer in which nothing is left to do (a pool of single pixels in
    place, say) is still called, and counted. */
 #define MIDGE_KEEP_LAYER __asm__ volatile("")

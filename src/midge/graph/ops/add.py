@@ -1,95 +1,173 @@
-"""add: the sum of two tensors of different scales, broadcast, with a fused clamp."""
+"""add, sub and squared_difference: both operands are brought to one scale, then combined."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from midge.errors import UserError
-from midge.graph.operands import expect_per_tensor, expect_type, take, tensor
+from midge.graph.elementwise import (
+    Activated,
+    Arithmetic,
+    Numbers,
+    Trio,
+    expect_symmetric,
+    rescaled_codes,
+)
 from midge.graph.requantize import (
     Int64Array,
     Requantization,
-    activation_range,
     requantization,
     requantize,
+    wrap_int32,
 )
-from midge.graph.types import Activation, Array, Attributes, DType, Rounding, Tensor, TensorType
+from midge.graph.types import Array, DType, Rounding, Tensor
 
-LEFT_SHIFT = 20
-"""Fraction bits that the inputs gain before they are brought to one scale."""
+_TYPES = (DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Add(Attributes):
-    """``y = clamp(rescale_y(rescale_a(da << 20) + rescale_b(db << 20)) + y_zero)``.
+class CommonScale(Arithmetic):
+    """``combine(a, b)``, where codes are first brought to twice the larger of the two scales."""
 
-    ``da = a - a_zero`` and ``db = b - b_zero``.
+    left_shifts: ClassVar[dict[DType, int]] = {DType.INT8: 20, DType.INT16: 15}
+    """Fraction bits that codes gain before they are rescaled."""
+    rounding: Rounding = Rounding.TFLITE_DOUBLE
+
+    def combine(self, a: Numbers, b: Numbers) -> Numbers:
+        """The operator itself, on float32 and on integers."""
+        raise NotImplementedError
+
+    def real_factors(self, a: Tensor, b: Tensor, y: Tensor) -> tuple[float, float, float]:
+        """Factors of a, of b and of what they combine to."""
+        raise NotImplementedError
+
+    def factors(self, a: Tensor, b: Tensor, y: Tensor) -> tuple[Requantization, ...]:
+        """The same in fixed point."""
+        reals = self.real_factors(a, b, y)
+        return tuple(requantization(np.array([real]), self.rounding) for real in reals)
+
+    def check_codes(self, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """The factors can be had."""
+        self.factors(a, b, y)
+
+    def of_codes(self, a: Int64Array, b: Int64Array, trio: Trio) -> Array:
+        """Each operand is rescaled and rounded, then what they combine to."""
+        factor_a, factor_b, factor_y = self.factors(*trio)
+        shift = self.left_shifts[trio[2].dtype]
+        result = self.combine(requantize(a << shift, factor_a), requantize(b << shift, factor_b))
+        return rescaled_codes(result, factor_y, trio[2], self.clamp)
+
+    def of_integers(self, a: Int64Array, b: Int64Array) -> Int64Array:
+        """Exact."""
+        return self.combine(a, b)
+
+    def of_floats(self, a: Numbers, b: Numbers) -> Numbers:
+        """One rounding an operation."""
+        return self.combine(a, b)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sum(CommonScale, Activated):
+    """add and sub."""
+
+    types = _TYPES
+
+    def real_factors(self, a: Tensor, b: Tensor, y: Tensor) -> tuple[float, float, float]:
+        """In double precision."""
+        twice = 2.0 * max(a.scale, b.scale)
+        one = 2.0 ** self.left_shifts[y.dtype]
+        return a.scale / twice, b.scale / twice, twice / (one * y.scale)
+
+    def check_codes(self, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """The output's scale is not over 2**19 (int16: 2**14) times finer than the operands'."""
+        bits = self.left_shifts[y.dtype] - 1
+        if self.real_factors(a, b, y)[2] >= 1:
+            raise UserError(
+                f"scales {a.scale:g} and {b.scale:g} are not under 2**{bits} times the output's "
+                f"{y.scale:g}"
+            )
+        super().check_codes(a, b, y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(_Sum):
+    """``y = clamp(a + b)``; of codes ``clamp(rescale_y(rescale_a(a') + rescale_b(b')) + y_zero)``.
+
+    ``a' = (a - a_zero) << s`` and ``b' = (b - b_zero) << s``, s = 20 for int8 and 15 for int16.
 
     Inputs:
-        a, b: int8, per tensor, of shapes that broadcast as NumPy's do; either may be a constant.
+        a, b: int8 or int16, per tensor, or plain int32 (sums wrap around) or float32, of shapes
+            that broadcast as NumPy's do; either may be a constant.
 
     Output:
-        int8 of the broadcast shape.
+        The operands' type, of the broadcast shape.
 
-    Sources: TFLM `kernels/internal/reference/integer_ops/add.h`; factors from
-    `micro/kernels/add_common.cc`.
+    Sources: TFLM `kernels/internal/reference/integer_ops/add.h`, `reference/add.h`; factors, in
+    double precision, from `micro/kernels/add_common.cc`.
     """
 
     kind = "add"
-    types = (DType.INT8,)
-    activation: Activation = Activation.NONE
-    rounding: Rounding = Rounding.TFLITE_DOUBLE
 
-    def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
-        """Output of the broadcast shape, int8."""
-        a, b = (tensor(t) for t in take(inputs, 2))
-        expect_type(a, DType.INT8)
-        expect_type(b, DType.INT8)
-        try:
-            return (TensorType(np.broadcast_shapes(a.shape, b.shape), DType.INT8),)
-        except ValueError:
-            raise UserError(
-                f"shapes {list(a.shape)} of {a.name} and {list(b.shape)} of {b.name} "
-                "do not broadcast"
-            ) from None
+    def combine(self, a: Numbers, b: Numbers) -> Numbers:
+        """Their sum."""
+        return a + b
 
-    def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
-        """One scale each; the output's scale is not over 2**19 times finer than the inputs'."""
-        a, b = (tensor(t) for t in take(inputs, 2))
-        for value in (a, b, outputs[0]):
-            expect_type(value, DType.INT8)
-            expect_per_tensor(value)
-        if max(a.scale, b.scale) / outputs[0].scale >= 2.0 ** (LEFT_SHIFT - 1):
-            raise UserError(
-                f"scales {a.scale:g} and {b.scale:g} are not under 2**19 times the output's "
-                f"{outputs[0].scale:g}"
-            )
-        activation_range(outputs[0], self.activation)
 
-    def factors(self, a: Tensor, b: Tensor, y: Tensor) -> tuple[Requantization, ...]:
-        """The factors of a, of b (both to twice the larger scale), and of their sum."""
+@dataclass(frozen=True, kw_only=True)
+class Sub(_Sum):
+    """``y = clamp(a - b)``; codes as in `Add`.
+
+    Inputs and output: as of `Add`.
+
+    Sources: TFLM `kernels/internal/reference/sub.h`, `micro/kernels/sub_common.cc`, whose factors
+    are written in float and come out as in double precision.
+    """
+
+    kind = "sub"
+
+    def combine(self, a: Numbers, b: Numbers) -> Numbers:
+        """Their difference."""
+        return a - b
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaredDifference(CommonScale):
+    """``y = (a - b)**2``; of codes ``saturate(rescale_y((scaled_a - scaled_b)**2) + y_zero)``.
+
+    ``scaled_a = rescale_a((a - a_zero) << s)`` and so is b's, s = 7 for int8 and 0 for int16.
+
+    Inputs:
+        a, b: int8, or int16 with zero point 0, per tensor, or plain int32 (results wrap around) or
+            float32, of shapes that broadcast as NumPy's do; either may be a constant.
+
+    Output:
+        The operands' type, of the broadcast shape; int16 with zero point 0.
+
+    Source: TFLM `micro/kernels/squared_difference.cc`.
+    """
+
+    kind = "squared_difference"
+    types = _TYPES
+    left_shifts: ClassVar[dict[DType, int]] = {DType.INT8: 7, DType.INT16: 0}
+
+    def combine(self, a: Numbers, b: Numbers) -> Numbers:
+        """Their difference, which int32 holds or wraps, squared."""
+        difference: Numbers = a - b
+        if difference.dtype == np.int64:
+            difference = wrap_int32(difference)
+        square: Numbers = difference * difference
+        return square
+
+    def check_codes(self, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """The factors can be had, and no difference of int16 leaves 16 bits and a sign."""
+        expect_symmetric(a, b, y)
+        super().check_codes(a, b, y)
+
+    def real_factors(self, a: Tensor, b: Tensor, y: Tensor) -> tuple[float, float, float]:
+        """In double precision."""
         twice = 2.0 * max(a.scale, b.scale)
-        reals = (a.scale / twice, b.scale / twice, twice / (2.0**LEFT_SHIFT * y.scale))
-        return tuple(requantization(np.array([real]), self.rounding) for real in reals)
-
-    def evaluate(
-        self,
-        values: Sequence[Array | None],
-        inputs: Sequence[Tensor | None],
-        outputs: Sequence[Tensor],
-    ) -> tuple[Array, ...]:
-        """Each input is rescaled and rounded, then the sum."""
-        a, b = tensor(inputs[0]), tensor(inputs[1])
-        factor_a, factor_b, factor_y = self.factors(a, b, outputs[0])
-
-        def rescaled(value: Array | None, source: Tensor, factor: Requantization) -> Int64Array:
-            centred = np.asarray(value).astype(np.int64) - source.zero_point
-            return requantize(centred << LEFT_SHIFT, factor)
-
-        total = rescaled(values[0], a, factor_a) + rescaled(values[1], b, factor_b)
-        result = requantize(total, factor_y) + outputs[0].zero_point
-        low, high = activation_range(outputs[0], self.activation)
-        return (np.clip(result, low, high).astype(np.int8),)
+        one = 4.0 ** self.left_shifts[y.dtype]
+        return a.scale / twice, b.scale / twice, twice * twice / (one * y.scale)

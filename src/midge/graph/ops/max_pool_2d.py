@@ -7,65 +7,45 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from midge.graph.operands import expect_rank, expect_same_quantization, expect_type, take, tensor
+from midge.graph.float_clamp import activate_float
+from midge.graph.operands import tensor
+from midge.graph.ops.pool_2d import Pool2D
 from midge.graph.requantize import activation_range
-from midge.graph.types import Activation, Array, Attributes, DType, Tensor, TensorType
-from midge.graph.window import Pair, Window
+from midge.graph.types import Array, DType, Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPool2D(Attributes):
+class MaxPool2D(Pool2D):
     """``y = clamp(max)`` over the taps inside the image.
 
     Input:
-        x: int8 [n, h, w, c], per tensor; the output has the same scale and zero point.
+        x: int8, int16 or float32 [n, h, w, c], integers per tensor; the output has the same scale
+            and zero point.
 
     Output:
-        int8 [n, out_h, out_w, c].
+        [n, out_h, out_w, c] of x's type. NaN is passed over; a window of nothing else, or of minus
+        infinities, gives the least finite float32.
 
-    Source: TFLM `kernels/internal/reference/integer_ops/pooling.h`, MaxPool.
+    Sources: TFLM `kernels/internal/reference/integer_ops/pooling.h` and `reference/pooling.h`,
+    MaxPool.
     """
 
     kind = "max_pool_2d"
-    types = (DType.INT8,)
-    kernel: Pair
-    stride: Pair = (1, 1)
-    pad_before: Pair = (0, 0)
-    pad_after: Pair = (0, 0)
-    activation: Activation = Activation.NONE
-
-    def window(self) -> Window:
-        """The window whose maximum is taken."""
-        return Window(self.kernel, self.stride, (1, 1), self.pad_before, self.pad_after)
-
-    def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
-        """Output [n, out_h, out_w, c] int8."""
-        (x,) = take(inputs, 1)
-        x = tensor(x)
-        expect_rank(x, 4)
-        expect_type(x, DType.INT8)
-        batch, height, width, channels = x.shape
-        return (
-            TensorType(
-                (batch, *self.window().output_extent((height, width)), channels), DType.INT8
-            ),
-        )
-
-    def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
-        """Input and output stand for the same reals, and every window touches the image."""
-        x = tensor(inputs[0])
-        expect_same_quantization(x, outputs[0])
-        self.window().expect_touching((x.shape[1], x.shape[2]))
-        self.window().expect_gatherable(x.shape)
-        activation_range(outputs[0], self.activation)
+    types = (DType.INT8, DType.INT16, DType.FLOAT32)
 
     def evaluate(
         self,
         values: Sequence[Array | None],
-        inputs: Sequence[Tensor | None],  # noqa: ARG002 - the interface has it
+        inputs: Sequence[Tensor | None],
         outputs: Sequence[Tensor],
     ) -> tuple[Array, ...]:
-        """Outside the image stands the least int8, which never wins."""
-        largest = self.window().patches(np.asarray(values[0]), -128).max(axis=(3, 4))
+        """Outside the image stands the least value, which never wins."""
+        x, image = tensor(inputs[0]), np.asarray(values[0])
+        least = np.finfo(np.float32).min if x.dtype is DType.FLOAT32 else x.dtype.limits[0]
+        largest = np.asarray(least, image.dtype)
+        for tap in self.taps(image, float(least)):
+            largest = np.where(largest < tap, tap, largest)
+        if x.dtype is DType.FLOAT32:
+            return (activate_float(largest, self.activation),)
         low, high = activation_range(outputs[0], self.activation)
-        return (np.clip(largest.astype(np.int64), low, high).astype(np.int8),)
+        return (np.clip(largest.astype(np.int64), low, high).astype(x.dtype.numpy),)

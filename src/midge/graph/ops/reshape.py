@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.errors import UserError
-from midge.graph.operands import expect_same_quantization, expect_type, take, tensor
-from midge.graph.types import Array, Attributes, DType, Tensor, TensorType
+from midge.graph.movement import MOVABLE
+from midge.graph.operands import expect_same_reals, expect_type, take, tensor
+from midge.graph.types import Array, Attributes, Tensor, TensorType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,7 @@ class Reshape(Attributes):
     """
 
     kind = "reshape"
-    types = (
-        *(DType.INT8, DType.INT16, DType.FLOAT32, DType.INT32, DType.INT64),
-        *(DType.UINT8, DType.BOOL),
-    )
+    types = MOVABLE
     shape: tuple[int, ...]
 
     def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
@@ -41,9 +39,7 @@ class Reshape(Attributes):
 
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
         """Input and output stand for the same reals."""
-        x = tensor(inputs[0])
-        if x.quantization is not None or outputs[0].quantization is not None:
-            expect_same_quantization(x, outputs[0])
+        expect_same_reals(tensor(inputs[0]), outputs[0])
 
     def evaluate(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from midge.errors import UserError
-from midge.graph.operands import expect_same_quantization, expect_type, take, tensor
+from midge.graph.operands import expect_same_reals, expect_type, take, tensor
 from midge.graph.types import Array, Attributes, DType, Tensor, TensorType
 
 _TYPES = (DType.INT8, DType.INT16, DType.FLOAT32, DType.INT32, DType.INT64, DType.UINT8, DType.BOOL)
@@ -39,7 +39,7 @@ class ReadVariable(Attributes):
         v = tensor(inputs[0])
         if not v.variable:
             raise UserError(f"{v.name} is not a variable")
-        _expect_same_reals(v, outputs[0])
+        expect_same_reals(v, outputs[0])
 
     def evaluate(
         self,
@@ -86,7 +86,7 @@ class AssignVariable(Attributes):
         outputs: Sequence[Tensor],  # noqa: ARG002 - there is none
     ) -> None:
         """Variable and value stand for the same reals."""
-        _expect_same_reals(tensor(inputs[0]), tensor(inputs[1]))
+        expect_same_reals(tensor(inputs[0]), tensor(inputs[1]))
 
     def evaluate(
         self,
@@ -96,8 +96,3 @@ class AssignVariable(Attributes):
     ) -> tuple[Array, ...]:
         """The variable's new value."""
         return (np.array(values[1]),)
-
-
-def _expect_same_reals(first: Tensor, second: Tensor) -> None:
-    if first.quantization is not None or second.quantization is not None:
-        expect_same_quantization(first, second)

@@ -7,6 +7,7 @@ import tflite
 from midge.graph.ops.conv_2d import Conv2D
 from midge.importers.tflite_ops.operands import Operands, activation, image_extent, padding
 from midge.importers.tflite_ops.registry import Converted, converts
+from midge.importers.tflite_ops.weighted import optional_bias, sum_rounding, weighted_inputs
 
 
 @converts("CONV_2D", Conv2D)
@@ -15,13 +16,14 @@ def convert(op: Operands) -> Converted:
     options = op.options(tflite.Conv2DOptions)
     stride = options.StrideH(), options.StrideW()
     dilation = options.DilationHFactor(), options.DilationWFactor()
-    kernel = image_extent(op.input(1))
-    before, after = padding(options.Padding(), image_extent(op.input(0)), kernel, stride, dilation)
+    x, w = op.input(0), op.input(1)
+    before, after = padding(options.Padding(), image_extent(x), image_extent(w), stride, dilation)
     attributes = Conv2D(
         stride=stride,
         dilation=dilation,
         pad_before=before,
         pad_after=after,
         activation=activation(options.FusedActivationFunction()),
+        rounding=sum_rounding(x, optional_bias(op, 2), options),
     )
-    return attributes, op.inputs
+    return attributes, weighted_inputs(op)

@@ -8,6 +8,7 @@ from midge.errors import UserError
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.importers.tflite_ops.operands import Operands, activation, image_extent, padding
 from midge.importers.tflite_ops.registry import Converted, converts
+from midge.importers.tflite_ops.weighted import long_sum_rounding, weighted_inputs
 
 
 @converts("DEPTHWISE_CONV_2D", DepthwiseConv2D)
@@ -30,5 +31,6 @@ def convert(op: Operands) -> Converted:
         pad_before=before,
         pad_after=after,
         activation=activation(options.FusedActivationFunction()),
+        rounding=long_sum_rounding(x),
     )
-    return attributes, op.inputs
+    return attributes, weighted_inputs(op)

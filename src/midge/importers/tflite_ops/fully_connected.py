@@ -8,6 +8,7 @@ from midge.errors import UnsupportedError
 from midge.graph.ops.fully_connected import FullyConnected
 from midge.importers.tflite_ops.operands import Operands, activation
 from midge.importers.tflite_ops.registry import Converted, converts
+from midge.importers.tflite_ops.weighted import optional_bias, sum_rounding, weighted_inputs
 
 
 @converts("FULLY_CONNECTED", FullyConnected)
@@ -19,6 +20,8 @@ def convert(op: Operands) -> Converted:
     x, y = op.input(0), op.output()
     keep_dims = len(y.shape) != 2 or (bool(options.KeepNumDims()) and len(x.shape) == 2)
     attributes = FullyConnected(
-        keep_dims=keep_dims, activation=activation(options.FusedActivationFunction())
+        keep_dims=keep_dims,
+        activation=activation(options.FusedActivationFunction()),
+        rounding=sum_rounding(x, optional_bias(op, 2), options),
     )
-    return attributes, op.inputs
+    return attributes, weighted_inputs(op)

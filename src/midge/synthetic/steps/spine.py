@@ -185,6 +185,8 @@ def _add(growth: Growth, x: str) -> str | None:
 
 
 def _can_add(growth: Growth, a: str, b: str) -> bool:
+    if growth.builder.dtype(b) != "int8":
+        return False
     try:
         shape = np.broadcast_shapes(growth.builder.shape(a), growth.builder.shape(b))
     except ValueError:

@@ -1,0 +1,3 @@
+/* mul, with the DSP extension's rounding high multiply in place of a 64-bit product. */
+#include "dsp.h"
+#include "mul.h"

@@ -1,0 +1,3 @@
+/* prelu, with the DSP extension's rounding high multiply in place of a 64-bit product. */
+#include "dsp.h"
+#include "prelu.h"
