@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+import midge
 from midge.c_emitter import KERNELS, Kernel, Layer, choose_kernels, layers_of
 from midge.c_emitter.amalgamate import kernel_text
 from midge.c_emitter.broadcast import (
@@ -44,7 +45,6 @@ from midge.importers import import_tflite
 from midge.synthetic import SyntheticNetwork
 from midge.synthetic.network_builder import NetworkBuilder
 from midge.synthetic.steps.elementwise_binary_cases import CASES
-from support.layer_bench import Bench, build_layers
 from support.tools import GCC
 
 F32, I8, BOOL = DType.FLOAT32, DType.INT8, DType.BOOL
@@ -231,9 +231,9 @@ def random_bits(
 
 
 @pytest.mark.parametrize(
-    "bench", [Bench("cortex-m0plus"), Bench("cortex-m4", GCC), Bench("rv32imc")], ids=str
+    ("core", "cc"), [("cortex-m0plus", "zig"), ("cortex-m4", GCC), ("rv32imc", "zig")]
 )
-def test_float_quotients_and_remainders_of_any_bits(bench: Bench) -> None:
+def test_float_quotients_and_remainders_of_any_bits(core: str, cc: str) -> None:
     size = 2000
     a, b = tensor("a", size), tensor("b", size)
     ops, tensors = [], {"a": a, "b": b}
@@ -242,8 +242,7 @@ def test_float_quotients_and_remainders_of_any_bits(bench: Bench) -> None:
         tensors[y.name] = y
         ops.append(Op(f"the_{y.name}", attributes, ("a", "b"), (y.name,)))
     graph = verify(Graph("g", tensors, tuple(ops), ("a", "b"), tuple(tensors)[2:]))
-    choice = choose_kernels(graph, frozenset())
-    artifact = build_layers(graph, choice, bench)
+    artifact = midge.compile(graph, target=core, cc=cc)
     rng = np.random.default_rng(5)
     sample = {"a": random_bits(rng, size), "b": random_bits(rng, size)}
     (run,) = artifact.open_machine().run([artifact.to_bytes(sample)])
@@ -265,7 +264,7 @@ def test_every_quotient_of_codes() -> None:
     ops = tuple(Op(f"to_{y.name}", Div(), ("a", "b"), (y.name,)) for y in outputs)
     tensors = {t.name: t for t in (a, b, *outputs)}
     graph = verify(Graph("g", tensors, ops, ("a", "b"), tuple(y.name for y in outputs)))
-    artifact = build_layers(graph, choose_kernels(graph, frozenset()), Bench("cortex-m4"))
+    artifact = midge.compile(graph, target="cortex-m4")
     codes = np.arange(-128, 128).astype(np.int8)
     sample = {"a": codes.reshape(256, 1), "b": codes}
     (run,) = artifact.open_machine().run([artifact.to_bytes(sample)])

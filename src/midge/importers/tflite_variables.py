@@ -62,7 +62,7 @@ def find_variables(subgraphs: Sequence[TfliteSubgraph], source: str) -> Variable
     """Every variable of a file, with the type of what is assigned to it first.
 
     Raises:
-        UserError: a VAR_HANDLE does not say what it names.
+        UserError: a VAR_HANDLE does not say what it names, or nothing is of a variable's shape.
     """
     variables, names = Variables(), _Names()
     for number, subgraph in enumerate(subgraphs):
@@ -89,7 +89,12 @@ def find_variables(subgraphs: Sequence[TfliteSubgraph], source: str) -> Variable
             while name in taken:
                 name += "#"
             taken.add(name)
-            variables.tensors[key] = as_variable(replace(value, name=name, data=None), by_byte=True)
+            try:
+                variable = as_variable(replace(value, name=name, data=None), by_byte=True)
+            except ValueError as error:
+                place = f"op {op.index} (ASSIGN_VARIABLE)"
+                raise UserError(f"{source}: {place}: {error}") from None
+            variables.tensors[key] = variable
     return variables
 
 

@@ -170,6 +170,7 @@ _DEPTHWISE_CONV_2D: dict[str, tuple[Shape, Shape, DepthwiseConv2DOptions]] = {
         (1, 3, 3, 6),
         DepthwiseConv2DOptions("SAME", (2, 1), depth_multiplier=2),
     ),
+    "batch_2_of_four_channels": ((2, 5, 4, 4), (1, 3, 3, 4), DepthwiseConv2DOptions()),
 }
 
 # name -> (input, weights (units, depth), keep_num_dims)
@@ -179,6 +180,7 @@ _FULLY_CONNECTED: dict[str, tuple[Shape, Shape, bool]] = {
     "depth_1": ((4, 1), (3, 1), False),
     "one_unit": ((1, 16), (1, 16), False),
     "batch_5": ((5, 8), (7, 8), False),
+    "depth_68": ((2, 68), (3, 68), False),
     "rank_1": ((12,), (5, 12), False),
     "rank_1_keep": ((12,), (5, 12), True),
     "rank_2_keep": ((3, 8), (4, 8), True),
