@@ -50,7 +50,8 @@ def interpret(
         outputs = graph.op_outputs(op)
         results = op.attributes.evaluate(operands, graph.op_inputs(op), outputs)
         updated = tuple(graph.tensors[op.inputs[i]] for i in op.attributes.updates())
-        for tensor, result in zip((*outputs, *updated), results, strict=True):
+        for tensor, computed in zip((*outputs, *updated), results, strict=True):
+            result = np.asarray(computed)
             if result.shape != tensor.shape or result.dtype != tensor.dtype.numpy:
                 raise InternalError(
                     f"{op.name} ({op.kind}) gave {result.dtype}{list(result.shape)} for "

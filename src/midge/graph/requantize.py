@@ -101,6 +101,9 @@ def requantize(
     """
     acc = accumulator.astype(np.int64)
     multiplier, shift = factors.multiplier.astype(np.int64), factors.shift.astype(np.int64)
+    if multiplier.size == 1:
+        # Without a dimension of its own, so that a scalar stays one.
+        multiplier, shift = multiplier.reshape(()), shift.reshape(())
     match rounding or factors.rounding:
         case Rounding.TFLITE_DOUBLE:
             left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
