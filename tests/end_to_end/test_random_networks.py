@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import midge
 from midge.synthetic import OPERATORS, SyntheticNetwork, random_network, single_op_networks
+from midge.synthetic.model_description import Fields
+from midge.synthetic.network_builder import NetworkBuilder
 from support.differential import Machine, check_against_oracle, check_on_device, graph_of
+from support.tools import COMPILERS, needs_qemu
 
 NETWORKS = 300
 CORES = ("cortex-m4", "cortex-m0plus", "rv32imc", "cortex-m3", "cortex-m33", "cortex-m7")
@@ -77,3 +82,19 @@ def test_a_layer_in_which_nothing_is_left_to_do_is_still_called() -> None:
     machine = machine_for(0)
     network = random_network(333)
     check_on_device(network, graph_of(network), Machine("cortex-m4", machine.cc), range(2))
+
+
+@needs_qemu
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_subnormals_survive_on_the_core_with_a_vector_unit(cc: str) -> None:
+    """Helium's float instructions would flush them to zero; a compiler must not vectorise floats."""
+    builder = NetworkBuilder(seed=1)
+    x = builder.input((1, 64), None, "float32")
+    real = builder.values(x) * 2
+    y = builder.operator(
+        "ADD", (x, x), Fields("AddOptions"), real, None, dtype="float32", version=2
+    )
+    graph = graph_of(SyntheticNetwork("subnormals", builder.build([y])))
+    values = (np.arange(64, dtype=np.float32) * np.float32(1e-41)).reshape(1, 64)
+    found = midge.compile(graph, target="cortex-m55", cc=cc).run(values).outputs
+    assert np.asarray(found).tobytes() == (values + values).tobytes()

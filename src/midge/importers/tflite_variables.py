@@ -92,8 +92,8 @@ def find_variables(subgraphs: Sequence[TfliteSubgraph], source: str) -> Variable
             try:
                 variable = as_variable(replace(value, name=name, data=None), by_byte=True)
             except ValueError as error:
-                place = f"op {op.index} (ASSIGN_VARIABLE)"
-                raise UserError(f"{source}: {place}: {error}") from None
+                where = f"op {op.index} (ASSIGN_VARIABLE)"
+                raise UserError(f"{source}: {where}: {error}") from None
             variables.tensors[key] = variable
     return variables
 

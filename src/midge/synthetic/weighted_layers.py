@@ -30,7 +30,7 @@ from midge.synthetic.network_builder import NetworkBuilder, Reals
 _LARGEST_LONG_FACTOR = 100.0
 """TFLite Micro stops the process from 128 on (kernels/internal/common.cc)."""
 _CODES = {"int8": 256, "int16": 65536}
-_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
+CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Layer:
     @property
     def channels(self) -> int:
         """Output channels."""
-        return self.weights[_CHANNEL_AXIS[self.op]]
+        return self.weights[CHANNEL_AXIS[self.op]]
 
     @property
     def terms(self) -> int:
@@ -104,7 +104,7 @@ def add_layer(
 ) -> str:
     """Add the layer over tensor `x`; its output has x's type."""
     dtype = builder.dtype(x)
-    axis = _CHANNEL_AXIS[layer.op]
+    axis = CHANNEL_AXIS[layer.op]
     weights, bias = _operands(builder, x, constants, axis)
     real = _simulated(builder, x, layer, _real_weights(constants, axis))
     if constants.bias is not None:
@@ -167,6 +167,16 @@ def _real_weights(constants: Constants, axis: int) -> Reals:
     shape[axis] = -1
     real: Reals = weights * np.array(constants.scales, np.float64).reshape(shape)
     return real
+
+
+def largest_sum(constants: Constants, axis: int, largest_code: int) -> float:
+    """The magnitude that no channel's sum of stored products can be above, bias included."""
+    others = tuple(a for a in range(constants.weights.ndim) if a != axis)
+    magnitude = np.abs(constants.weights.astype(np.int64) - constants.zero_point)
+    largest = largest_code * magnitude.sum(axis=others).astype(np.float64)
+    if constants.bias is not None:
+        largest = largest + np.abs(constants.bias.astype(np.float64))
+    return float(largest.max())
 
 
 def _finest_scale(builder: NetworkBuilder, x: str, constants: Constants, axis: int) -> float:

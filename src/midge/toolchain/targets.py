@@ -69,10 +69,11 @@ def _arm(
     gcc_fpu: str | None,
     macros: tuple[str, ...],
     memory: MemoryMap,
+    gcc_extensions: str = "",
 ) -> Target:
     hard = gcc_fpu is not None
     gcc = [
-        f"-mcpu={core}",
+        f"-mcpu={core}{gcc_extensions}",
         "-mthumb",
         "-masm-syntax-unified",
         f"-mfloat-abi={'hard' if hard else 'soft'}",
@@ -135,15 +136,18 @@ _TARGETS = (
     ),
     _arm(
         "cortex-m55",
-        "cortex_m55+mve_fp",
+        # Integer Helium alone: its float instructions flush subnormals to zero (Armv8-M ARM, the
+        # Standard FPSCR value), so a compiler that vectorises would change bits of float32.
+        "cortex_m55+mve+fp_armv8d16sp",
         "auto",
         (
             "__ARM_ARCH == 8",
             _DSP,
             _FPU_SINGLE,
-            "defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 3) == 3",
+            "defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 3) == 1",
         ),
         _MPS3_AN547,
+        "+nomve.fp",
     ),
     _riscv("rv32imc", "generic_rv32+m+c", "rv32imc", ("!defined(__riscv_atomic)",)),
     _riscv("rv32imac", "generic_rv32+m+a+c", "rv32imac", _RV32IMAC_MACROS),

@@ -28,7 +28,7 @@ class Core:
         title: the vendor's name, for people.
         isa: the architecture, in the vendor's spelling (``armv7e-m``, ``rv32imc``).
         features: optional units present: ``dsp`` (SMLAD and relatives), ``fpu_sp``, ``fpu_dp``,
-            ``mve`` (integer Helium), ``mve_fp``, ``hw_div``, ``mul`` (32x32 low product),
+            ``mve`` (integer Helium), ``hw_div``, ``mul`` (32x32 low product),
             ``long_mul`` (32x32 high product in one instruction), ``atomics``.
         emulators: what can run its machine code, preferred first; empty: nothing here can.
         cycle_model: the name :func:`midge.virtual_mcu.cycles.model_for` knows, or None when no
@@ -104,7 +104,7 @@ _CORES = (
         "cortex-m55",
         "Arm Cortex-M55",
         "armv8.1-m.main",
-        frozenset({"mul", "long_mul", "hw_div", "dsp", "fpu_sp", "fpu_dp", "mve", "mve_fp"}),
+        frozenset({"mul", "long_mul", "hw_div", "dsp", "fpu_sp", "fpu_dp", "mve"}),
         (QEMU,),
         None,
         "no cycle model: instructions are counted, cycles are null",

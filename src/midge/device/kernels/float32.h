@@ -15,6 +15,10 @@
 #error "float32 kernels need a compiler that rounds every float operation to float (FLT_EVAL_METHOD 0)"
 #endif
 
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2) != 0
+#error "Helium's floats flush subnormals to zero; compile with integer Helium alone: -mcpu=cortex-m55+nomve.fp"
+#endif
+
 /* No fused multiply-add. GCC knows no FP_CONTRACT; its own default outside -std=c99 is to fuse. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("fp-contract=off")

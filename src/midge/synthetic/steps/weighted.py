@@ -11,7 +11,7 @@ from midge.synthetic.float_simulation import output_size
 from midge.synthetic.growth import Case, Growth, Step
 from midge.synthetic.model_description import Quantization
 from midge.synthetic.network_builder import NetworkBuilder
-from midge.synthetic.weighted_layers import Layer, add_layer
+from midge.synthetic.weighted_layers import CHANNEL_AXIS, Layer, add_layer, largest_sum
 from midge.synthetic.weighted_numbers import Numbers
 
 Shape = tuple[int, ...]
@@ -282,6 +282,12 @@ def _grown(growth: Growth, x: str, layer: Layer) -> str | None:
         if dtype == "int16" and growth.builder.quantization(x).zero_point and layer.op != _DENSE:
             return None
     constants, output = numbers.draw(growth.builder.rng, layer, dtype)
+    bias = constants.bias
+    if dtype == "int16" and bias is not None and bias.dtype.name == "int32":
+        # A short bias asks for sums in 32 bits: too wide a layer gets a long one.
+        is_too_wide = largest_sum(constants, CHANNEL_AXIS[layer.op], 1 << 16) >= 2**31
+        if is_too_wide:
+            constants = replace(constants, bias=bias.astype("int64"))
     return growth.done(add_layer(growth.builder, x, layer, constants, output), x)
 
 
