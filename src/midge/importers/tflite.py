@@ -26,7 +26,8 @@ def import_tflite(data: bytes, source: str, name: str | None = None) -> Graph:
         name: The graph's name, a C identifier; made from `source` when None.
 
     Returns:
-        The graph; its rounding is `tflite_double` throughout.
+        The graph; its rounding is `tflite_double`, and `tflite_16x8` where int16 activations are
+        summed in 64 bits.
 
     Raises:
         UserError: the file is damaged or breaks an invariant.
