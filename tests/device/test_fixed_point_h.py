@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from midge.c_emitter.amalgamate import kernel_text
 from midge.graph import fixed_point
 from midge.toolchain import build_host_library
 
@@ -37,12 +37,9 @@ void reciprocals_of(const int32_t *values, int32_t *y, int count) {
 
 @cache
 def library() -> Any:
-    folder = resources.files("midge.device") / "kernels"
-    headers = {e.name: e.read_text("ascii") for e in folder.iterdir() if e.name.endswith(".h")}
+    source = SOURCE.replace('#include "fixed_point.h"', kernel_text(["fixed_point.h"]))
     flags = ("-fvisibility=default", "-Wall", "-Wextra", "-Wconversion", "-Werror")
-    path = build_host_library(
-        {**headers, "numbers.c": SOURCE}, flags=flags, sanitizers=("undefined",)
-    )
+    path = build_host_library({"numbers.c": source}, flags=flags, sanitizers=("undefined",))
     return ctypes.CDLL(str(path))
 
 

@@ -20,15 +20,22 @@ from support.sanitized import run_checked, selftest, selftest_of_layers
 
 OPERATORS = tuple(dict.fromkeys(made.name.split("/")[0] for made in single_op_networks()))
 NETWORKS = (*OPERATORS, "networks")
-needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs the system's gcc")
+MOST_LAYERS = 40
+HAS_GCC = shutil.which("gcc") is not None
+needs_gcc = pytest.mark.skipif(not HAS_GCC, reason="needs the system's gcc")
 
 
 @cache
 def files_of(name: str) -> dict[str, str]:
-    """The self-test of every single-operator network of an operator, or of the larger networks."""
+    """The self-test of single-operator networks of an operator, or of the larger networks.
+
+    Unoptimised code under sanitizers takes a compiler a fifth of a second a layer: of operators
+    with more than `MOST_LAYERS` cases, every second or third one is taken.
+    """
     if name == "networks":
         return selftest(join((mobile_chain(), residual_branches(), two_by_two(), padded())).graph)
-    return selftest_of_layers(join(single_ops(name)).graph)
+    cases = single_ops(name)
+    return selftest_of_layers(join(cases[:: -(-len(cases) // MOST_LAYERS)]).graph)
 
 
 def assert_clean(files: dict[str, str], *sanitizers: str) -> None:
@@ -37,6 +44,7 @@ def assert_clean(files: dict[str, str], *sanitizers: str) -> None:
     assert done.stdout.count(": equal, cycles 0\n") == 3
 
 
+@pytest.mark.skipif(HAS_GCC, reason="the test below sees the same, and more, where gcc is")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_undefined_behaviour(name: str) -> None:
     assert_clean(files_of(name), "undefined")

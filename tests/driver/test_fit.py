@@ -58,13 +58,13 @@ def refusal(graph: Graph, **options: str) -> str:
 
 
 def test_arena_over_the_boards_ram_names_the_tensors() -> None:
-    graph = imported(wide_image(400), "big")
+    graph = imported(wide_image(520), "big")
     message = refusal(graph, target="rp2040")
     found = re.search(
         r"^big does not fit Raspberry Pi RP2040.*:\n"
         r"  RAM: needs (\d+) bytes, the board has 270336: (\d+) too many\. "
-        r"Held by tensor 'pad_0' \(161604 bytes\), tensor 'input_0' \(160000 bytes\) "
-        r"at layer 00_pad\nChoose a larger board",
+        r"Held by tensor 'pad_0' \(272484 bytes\), tensor 'max_pool_2d_1' \(68121 bytes\) "
+        r"at layer 01_max_pool_2d\nChoose a larger board",
         message,
     )
     assert found, message
@@ -95,7 +95,7 @@ def test_weights_over_the_boards_flash_name_the_layers() -> None:
 
 
 def test_both_at_once_are_both_said() -> None:
-    artifact = midge.compile(imported(wide_image(400), "big"), target="cortex-m4")
+    artifact = midge.compile(imported(wide_image(520), "big"), target="cortex-m4")
     small = replace(
         target("nrf52840"),
         board=replace(target("nrf52840").board, ram_bytes=1000, flash_bytes=500),  # type: ignore[type-var]
@@ -161,7 +161,7 @@ def test_other_complaints_of_a_linker_stay_what_they_are() -> None:
 def test_the_command_line_says_it_in_one_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "big.tflite").write_bytes(wide_image(400).model_bytes)
+    (tmp_path / "big.tflite").write_bytes(wide_image(520).model_bytes)
     out = tmp_path / "out"
     assert (
         main(["compile", str(tmp_path / "big.tflite"), "--target", "rp2040", "--out", str(out)])

@@ -179,6 +179,19 @@ def test_variables_go_through_the_text_form() -> None:
 
 
 @pytest.mark.tiny
+def test_a_long_name_of_a_variable_is_shortened_wherever_it_stands() -> None:
+    name = "v" * 200_000
+    tensors = {n: t for n, t in TOTAL.tensors.items() if n != "v"}
+    ops = [
+        replace(op, inputs=tuple(name if n == "v" else n for n in op.inputs)) for op in TOTAL.ops
+    ]
+    graph = replace(TOTAL, tensors={**tensors, name: replace(V, name=name)}, ops=tuple(ops))
+    shown = format_graph(verify(graph), full=False)
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "v…v" in shown
+
+
+@pytest.mark.tiny
 def test_a_table_for_people_lists_the_variables() -> None:
     shown = format_graph(TOTAL, full=False)
     assert "\nstate   v    int8 2  scale 0.5  zero point 0\n" in shown

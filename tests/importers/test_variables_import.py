@@ -346,6 +346,8 @@ CASES = [
     ),
     wrong("damaged: its flatbuffer does not parse (a variable has shape [1, 0])",
           model(COUNT, replace(activation("z", 1, 0), variable=True))),
+    wrong("m.tflite: op 3 (ASSIGN_VARIABLE): a variable has shape [1, -1]",
+          model(COUNT, activation("y", 1, -1))),
     wrong("m.tflite: m: tensor 'z': 1073741824 bytes; at most 268435456 are supported",
           model([*COUNT, add("z", "x", "y")], replace(activation("z", 2**30), variable=True))),
     wrong(f"the names of variables take over {MOST_NAME_BYTES} bytes",

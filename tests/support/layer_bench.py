@@ -6,6 +6,7 @@ run of it tests the kernel and its promise at once. Operands that are not to sha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,6 +69,7 @@ def lay_out(graph: Graph, choice: Choice, distance: Distance, operand: int) -> P
         offsets[name] = at
         end = max(end, at + size)
 
+    readers = Counter(name for op in graph.ops for name in op.inputs)
     for layer, kernel in zip(layers_of(graph), choice, strict=True):
         start = -(-end // 16) * 16
         computed = [t for t in layer.inputs if t is not None and t.is_computed]
@@ -79,8 +81,8 @@ def lay_out(graph: Graph, choice: Choice, distance: Distance, operand: int) -> P
             continue
         shared = layer.optional(operand)
         gap = None
-        if shared is not None and computed.count(shared) == 1 and shared.name not in offsets:
-            gap = distance(kernel, layer, operand)
+        if shared is not None and readers[shared.name] == 1 and shared.name not in offsets:
+            gap = distance(kernel, layer, operand) if shared.is_computed else None
         if gap is None or shared is None:
             for y in layer.outputs:
                 place(y.name, max(start, -(-end // 8) * 8), y.size_bytes)

@@ -13,7 +13,7 @@ from midge.c_emitter.c_text import array
 from midge.driver.artifact import Artifact
 from midge.driver.samples import random_sample
 from midge.errors import UserError
-from midge.graph import Array, initial_state, interpret, outputs_of, state_after
+from midge.graph import Array, DType, initial_state, interpret, outputs_of, state_after
 from midge.version import VERSION
 
 GOLDEN_SAMPLES = 3
@@ -66,6 +66,9 @@ def selftest_files(artifact: Artifact) -> dict[str, str]:
         "INPUT_BYTES": ", ".join(str(graph.tensors[n].size_bytes) for n in graph.inputs),
         "ESPRESSIF": str(int(target.board is not None and target.name.startswith("esp32c"))),
         "HAZARD3": str(int(target.core.name == "hazard3")),
+        "OUTPUT_IS_FLOAT": ", ".join(
+            str(int(graph.tensors[n].dtype is DType.FLOAT32)) for n in graph.outputs
+        ),
         "OUTPUT_BYTES": ", ".join(str(graph.tensors[n].size_bytes) for n in graph.outputs),
     }.items():
         main = main.replace(f"@{key}@", value)

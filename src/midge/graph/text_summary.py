@@ -32,7 +32,7 @@ def summarize(graph: Graph) -> str:
     blocks = [
         [title],
         _table([_end_row(graph, role, name) for role, name in _ends(graph)], "lllll", elastic=(1,)),
-        _table([_OPERATOR_COLUMNS, *operators], "rlllllllr", elastic=(1, 7)),
+        _table([_OPERATOR_COLUMNS, *operators], "rlllllllr", elastic=(1, 7, 2)),
         _table([_NUMBER_COLUMNS, *numbers], "rrrl", elastic=(3,)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
@@ -166,7 +166,9 @@ def _shortened(text: str, width: int) -> str:
     """The text, its middle left out until it fits."""
     if _columns_of(text) <= width:
         return text
-    head, tail = text[: len(text) // 2], text[len(text) // 2 :]
+    # Of a name of a megabyte only the ends are looked at.
+    most = 4 * width
+    head, tail = text[: len(text) // 2][:most], text[len(text) // 2 :][-most:]
     while _columns_of(head) + _columns_of(tail) >= width:
         if len(head) > len(tail):
             head = head[:-1]
