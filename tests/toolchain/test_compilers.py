@@ -31,7 +31,13 @@ def test_every_core_has_its_units(core: str, kind: str) -> None:
     ("core", "kind", "flag", "weaker", "condition"),
     [
         ("cortex-m33", "zig", "-mcpu=cortex_m33+dsp+fp_armv8d16sp", "-mcpu=cortex_m33", "DSP"),
-        ("cortex-m55", "zig", "-mcpu=cortex_m55+mve+fp_armv8d16sp", "-mcpu=cortex_m55+fp_armv8d16sp", "MVE"),
+        (
+            "cortex-m55",
+            "zig",
+            "-mcpu=cortex_m55+mve+fp_armv8d16sp",
+            "-mcpu=cortex_m55+fp_armv8d16sp",
+            "MVE",
+        ),
         ("cortex-m4", "gcc", "-mcpu=cortex-m4", "-mcpu=cortex-m3", "7EM"),
         ("rv32imac", "gcc", "-march=rv32imac", "-march=rv32imc", "atomic"),
     ],
