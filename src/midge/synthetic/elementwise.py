@@ -145,6 +145,9 @@ def elementwise(
             quantization = builder.quantization(inputs[-1])
         else:
             quantization = _suitable(builder, op, inputs, resolve(output, real, dtype))
+            if quantization.scale < FINEST_SCALE and activation != "NONE":
+                # A quotient's scale may have to be so fine that a clamp cannot be said in int32.
+                return elementwise(builder, op, inputs, activation="NONE", output=output)
     return builder.operator(op, inputs, options, real, quantization, dtype=dtype, version=2)
 
 
