@@ -2,7 +2,7 @@
 
 ::
 
-    python -m pip install atheris
+    make fuzz
     python -m bench.fuzz_tflite [--minutes 60] [--folder build/fuzz]
 
 libFuzzer's mutations start from small networks of every operator and type, and keep what reaches
