@@ -198,8 +198,11 @@ def _widths(growth: Growth, x: str, most: list[int]) -> tuple[tuple[int, int], .
 
 
 def _pad(growth: Growth, x: str) -> str | None:
-    if growth.builder.dtype(x) == "int8":
+    builder = growth.builder
+    if builder.dtype(x) == "int8":
         return None  # the spine has them
+    if builder.is_quantized(x) and builder.quantization(x).zero_point:
+        return None  # int16 out of a SOFTMAX: TFLite Micro would write 0
     paddings = _widths(growth, x, [2] * len(growth.builder.shape(x)))
     if paddings is None:
         return None
