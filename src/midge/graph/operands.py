@@ -34,6 +34,12 @@ def expect_rank(value: Tensor, *ranks: int) -> None:
         )
 
 
+def expect_shape(value: Tensor, shape: tuple[int, ...]) -> None:
+    """The tensor has this shape."""
+    if value.shape != shape:
+        raise UserError(f"{value.name} has shape {list(value.shape)}; expected {list(shape)}")
+
+
 def expect_type(value: Tensor, *types: DType) -> None:
     """The tensor has one of these element types."""
     if value.dtype not in types:

@@ -20,6 +20,7 @@ from midge.graph.operands import (
     expect_per_tensor,
     expect_rank,
     expect_same_quantization,
+    expect_shape,
     expect_type,
     take,
     tensor,
@@ -124,7 +125,7 @@ class Lstm(Attributes):
         expect_rank(x, 3)
         expect_rank(hidden, 2)
         batch, units = self.batches(x), hidden.shape[1]
-        _expect_shape(hidden, (batch, units))
+        expect_shape(hidden, (batch, units))
         if cell.size != batch * units:
             raise UserError(
                 f"{cell.name} has shape {list(cell.shape)}; expected {batch * units} elements, "
@@ -132,7 +133,7 @@ class Lstm(Attributes):
             )
         shapes = [(units, x.shape[2])] * GATES + [(units, units)] * GATES + [(units,)] * GATES
         for value, shape in zip(weights, shapes, strict=True):
-            _expect_shape(value, shape)
+            expect_shape(value, shape)
         return (TensorType((*x.shape[:2], units), x.dtype),)
 
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
@@ -297,11 +298,6 @@ class Lstm(Attributes):
         """Steps and sequences times four gates of inputs and hidden state."""
         units = outputs[0].shape[2]
         return outputs[0].size * GATES * (tensor(inputs[0]).shape[2] + units)
-
-
-def _expect_shape(value: Tensor, shape: tuple[int, ...]) -> None:
-    if value.shape != shape:
-        raise UserError(f"{value.name} has shape {list(value.shape)}; expected {list(shape)}")
 
 
 def _saturated(values: rq.Int64Array) -> rq.Int64Array:

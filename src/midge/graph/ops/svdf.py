@@ -16,6 +16,7 @@ from midge.graph.operands import (
     expect_constant,
     expect_per_tensor,
     expect_rank,
+    expect_shape,
     expect_type,
     take,
     tensor,
@@ -95,11 +96,11 @@ class Svdf(Attributes):
         if self.rank < 1 or filters % self.rank:
             raise UserError(f"rank {self.rank} does not divide the {filters} filters")
         units = filters // self.rank
-        _expect_shape(feature, (filters, features))
-        _expect_shape(time, (filters, time.shape[1]))
-        _expect_shape(memory, (batch, filters * time.shape[1]))
+        expect_shape(feature, (filters, features))
+        expect_shape(time, (filters, time.shape[1]))
+        expect_shape(memory, (batch, filters * time.shape[1]))
         if bias is not None:
-            _expect_shape(bias, (units,))
+            expect_shape(bias, (units,))
         return (TensorType((batch, units), x.dtype),)
 
     def check(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
@@ -204,11 +205,6 @@ class Svdf(Attributes):
         """Batch times filters times features and steps."""
         x, feature, time = (tensor(t) for t in inputs[:3])
         return x.shape[0] * (feature.size + time.size)
-
-
-def _expect_shape(value: Tensor, shape: tuple[int, ...]) -> None:
-    if value.shape != shape:
-        raise UserError(f"{value.name} has shape {list(value.shape)}; expected {list(shape)}")
 
 
 def _moved_on(kept: Array, newest: Array) -> Array:
