@@ -43,8 +43,8 @@ lint: $(VENV)/.test
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -q tests/graph tests/importers tests/memory_plan tests/c_emitter \
-	    tests/passes --cov=midge.graph --cov=midge.importers --cov=midge.memory_plan \
-	    --cov=midge.c_emitter --cov-report=term:skip-covered --cov-fail-under=95
+	    tests/passes --cov=src/midge/graph --cov=src/midge/importers \
+	    --cov=src/midge/memory_plan --cov=src/midge/c_emitter --cov-report=term:skip-covered --cov-fail-under=95
 
 soak: $(VENV)/.test
 	$(BIN)/python -m bench.soak

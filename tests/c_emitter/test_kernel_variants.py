@@ -15,10 +15,10 @@ from midge.driver.samples import random_sample
 from midge.errors import UnsupportedError
 from midge.graph import DType, Rounding
 from midge.importers import import_tflite
-from midge.synthetic import SyntheticNetwork, single_op_networks
+from midge.synthetic import SyntheticNetwork
 from midge.virtual_mcu import CORES
 from support.layer_bench import Bench, build_layers, unequal_networks, with_rounding
-from support.networks import Joined, join, mobile_chain, single_ops
+from support.networks import Joined, every_single_op, join, mobile_chain, single_ops
 from support.tools import GCC
 
 PORTABLE_BENCHES = (
@@ -63,7 +63,7 @@ def networks_of(operator: str) -> tuple[SyntheticNetwork, ...]:
 def layers_by_kind() -> dict[str, list[tuple[SyntheticNetwork, Layer]]]:
     """Every network of a single layer, by the kind of that layer."""
     found: dict[str, list[tuple[SyntheticNetwork, Layer]]] = {}
-    made = [*single_op_networks(), *(n for op in WEIGHTED for n in extreme_layers(op))]
+    made = [*every_single_op(), *(n for op in WEIGHTED for n in extreme_layers(op))]
     for network in made:
         layers = layers_of(import_tflite(network.model_bytes, "net.tflite"))
         if len(layers) == 1:

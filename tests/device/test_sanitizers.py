@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from midge.synthetic import single_op_networks
 from support.networks import (
+    every_single_op,
     join,
     mobile_chain,
     padded,
@@ -18,7 +18,7 @@ from support.networks import (
 )
 from support.sanitized import run_checked, selftest, selftest_of_layers
 
-OPERATORS = tuple(dict.fromkeys(made.name.split("/")[0] for made in single_op_networks()))
+OPERATORS = tuple(dict.fromkeys(made.name.split("/")[0] for made in every_single_op()))
 NETWORKS = (*OPERATORS, "networks")
 MOST_LAYERS = 40
 HAS_GCC = shutil.which("gcc") is not None

@@ -14,16 +14,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import midge
-from midge.synthetic import OPERATORS, SyntheticNetwork, random_network, single_op_networks
+from midge.synthetic import OPERATORS, SyntheticNetwork, random_network
 from midge.synthetic.model_description import Fields
 from midge.synthetic.network_builder import NetworkBuilder
 from support.differential import Machine, check_against_oracle, check_on_device, graph_of
+from support.networks import every_single_op
 from support.tools import COMPILERS, needs_qemu
 
 NETWORKS = 300
 CORES = ("cortex-m4", "cortex-m0plus", "rv32imc", "cortex-m3", "cortex-m33", "cortex-m7")
 DTYPES = ("int8", "int8", "int16", "int8", "float32")
-SINGLE = {network.name: network for network in single_op_networks()}
+SINGLE = {network.name: network for network in every_single_op()}
 
 
 def machine_for(seed: int) -> Machine:

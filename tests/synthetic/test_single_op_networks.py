@@ -5,9 +5,10 @@ import pytest
 
 from midge.synthetic import OPERATORS, SyntheticNetwork, single_op_networks
 from midge.synthetic.model_description import Quantization
+from support.networks import every_single_op
 from support.oracle import tflm_outputs_of_samples
 
-NETWORKS = single_op_networks()
+NETWORKS = every_single_op()
 
 
 def test_names_are_unique_and_every_operator_is_there() -> None:

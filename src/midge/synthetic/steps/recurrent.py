@@ -42,8 +42,8 @@ def _svdf(growth: Growth, x: str) -> str | None:
 
 def _lstm(growth: Growth, x: str) -> str | None:
     shape, kind = growth.builder.shape(x), growth.builder.dtype(x)
-    if kind not in _TYPES or len(shape) != 3:
-        return None
+    if kind not in _TYPES or len(shape) != 3 or not growth.builder.values(x).any():
+        return None  # nothing but zeros says nothing of the weights' scales
     choices = growth.choices
     quantized = kind != "float32"
     if quantized and kind == "int16" and growth.builder.quantization(x).zero_point != 0:
