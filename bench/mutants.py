@@ -2,7 +2,7 @@
 
 ::
 
-    python -m bench.mutants [--match conv] [--jobs 2] [--limit N] [--all]
+    python -m bench.mutants [--match conv] [--jobs 2] [--limit N] [--all] [--record FILE]
 
 Every operator and every constant of the C in ``device/kernels`` is changed, one at a time. A mutant
 is killed when it does not build, computes other outputs than the interpreter, writes elsewhere,
@@ -11,6 +11,10 @@ crashes, hangs, does what a sanitizer calls undefined, or, after all that, fails
 ``bench/equivalent_mutants.toml`` says why it cannot be noticed. One that is explained is judged
 with ``--all`` only: nothing takes longer than to see nothing.
 
+Verdicts are kept in ``build/mutants/verdicts.jsonl`` while a run goes on, so it may be interrupted
+and started again, and after a new test judges the survivors alone; `bench.mutants_record` has the
+rules by which a verdict still holds.
+
 The summary goes to ``bench/results/mutants.md`` and ``.json``; with ``--match`` or ``--limit`` to
 ``build/mutants``. It exits with 1 when mutants without an explanation survive.
 """
@@ -18,6 +22,7 @@ The summary goes to ``bench/results/mutants.md`` and ``.json``; with ``--match``
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import sys
@@ -26,7 +31,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,6 +50,7 @@ from bench.mutants_judge import (
     name_of,
     trials,
 )
+from bench.mutants_record import Key, Record
 from bench.mutants_source import Mutant, mutants
 from bench.mutants_tests import UnitTests, unit_tests
 from bench.progress import Progress
@@ -53,7 +59,7 @@ from midge.c_emitter import Kernel
 
 EXPLANATIONS = Path(__file__).with_name("equivalent_mutants.toml")
 
-Key = tuple[str, str, str, str, int]
+RECORD = REPOSITORY / "build" / "mutants" / "verdicts.jsonl"
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,19 @@ class Court:
     trials: Sequence[Trial]
     tests: UnitTests | None
 
+    @cached_property
+    def source(self) -> str:
+        """Digest of the file."""
+        return _digest(self.text)
+
+    @cached_property
+    def judges(self) -> str:
+        """Digest of the trials and the unit tests."""
+        parts = [trial.digest for trial in self.trials]
+        if self.tests is not None:
+            parts += [path.read_text("utf-8") for path in self.tests.paths]
+        return _digest(*parts)
+
     def judge(self, mutant: Mutant) -> Judged:
         """The first verdict but survival."""
         mutated = mutant.apply(self.text)
@@ -224,6 +243,10 @@ class Court:
         if self.tests is not None and self.tests.run(mutated) != 0:
             return Judged(mutant, FAILED_TEST)
         return Judged(mutant, SURVIVED)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def courts(texts: Mapping[str, str], kernels: Sequence[Kernel], jobs: int) -> dict[str, Court]:
@@ -259,7 +282,12 @@ def courts(texts: Mapping[str, str], kernels: Sequence[Kernel], jobs: int) -> di
 
 
 def run(
-    chosen: Sequence[Mutant], files: Mapping[str, str], jobs: int, *, everyone: bool = False
+    chosen: Sequence[Mutant],
+    files: Mapping[str, str],
+    jobs: int,
+    *,
+    everyone: bool = False,
+    record: Path | None = None,
 ) -> Report:
     """Judge mutants.
 
@@ -268,9 +296,10 @@ def run(
         files: Every kernel file.
         jobs: What runs at once.
         everyone: Judge those with an explanation too.
+        record: A file of verdicts that may still hold; this run's are added to it.
 
     Raises:
-        UserError: the explanations cannot be read.
+        UserError: the explanations or the record cannot be read.
         ToolError: a kernel fails as it stands.
     """
     known = explanations(EXPLANATIONS)
@@ -281,14 +310,26 @@ def run(
     progress = Progress("mutants", len(accused))
     judged: dict[Key, Judged] = {}
     pool = ThreadPoolExecutor(jobs)
-    try:
-        for result in pool.map(lambda m: found[m.file].judge(m), accused):
-            judged[result.mutant.key] = result
-            unnoticed = sum(j.survived for j in judged.values())
-            progress.advance(1, f"{len(judged)} of {len(accused)}, {unnoticed} unnoticed")
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        progress.close()
+    with Record(record, (SURVIVED,)) as verdicts:
+
+        def judge(mutant: Mutant) -> Judged:
+            court = found[mutant.file]
+            about = (mutant.key, court.source, court.judges)
+            known_verdict = verdicts.find(*about)
+            if known_verdict is not None:
+                return Judged(mutant, known_verdict)
+            result = court.judge(mutant)
+            verdicts.add(*about, result.verdict)
+            return result
+
+        try:
+            for result in pool.map(judge, accused):
+                judged[result.mutant.key] = result
+                unnoticed = sum(j.survived for j in judged.values())
+                progress.advance(1, f"{len(judged)} of {len(accused)}, {unnoticed} unnoticed")
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            progress.close()
     tried = {trial.kernel for court in found.values() for trial in court.trials}
     unreached = [name_of(k) for k in kernels if k not in tried]
     unreached += sorted(f for f, court in found.items() if not court.trials)
@@ -305,6 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="the first N of them")
     parser.add_argument("--all", action="store_true", help="judge explained ones too")
     parser.add_argument("--output", metavar="FOLDER", help="where the summary goes")
+    parser.add_argument("--record", metavar="FILE", default=str(RECORD), help="verdicts so far")
     options = parser.parse_args(arguments)
     # A part must not replace the record of a complete run.
     part = bool(options.match) or options.limit is not None
@@ -312,13 +354,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files = kernel_files()
         chosen = selected(files, options.match, options.limit)
-        report = run(chosen, files, options.jobs, everyone=options.all)
+        record = Path(options.record)
+        report = run(chosen, files, options.jobs, everyone=options.all, record=record)
         write_results(folder, "mutants", report.text(), report.to_json())
     except MidgeError as error:
         print(f"bench.mutants: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\ninterrupted; nothing was written")
+        print("\ninterrupted; the same command goes on from here")
         return 130
     for mutant in report.surviving:
         print(f"{mutant.id} in {mutant.function}: {mutant.change}")

@@ -10,13 +10,14 @@ fast and changes no meaning.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -126,6 +127,18 @@ class Trial:
     gaps: Sequence[tuple[int, int]]
     samples: Sequence[tuple[bytes, ...]]
     expected: Sequence[tuple[Array, ...]]
+
+    @cached_property
+    def digest(self) -> str:
+        """Names what it tries: the emitted C, the samples, the answers."""
+        found = hashlib.sha256()
+        for name, text in sorted(self.files.items()):
+            found.update(f"{name}\0{text}\0".encode())
+        for sample in self.samples:
+            found.update(b"\0".join(sample))
+        for answers in self.expected:
+            found.update(b"\0".join(answer.tobytes() for answer in answers))
+        return found.hexdigest()
 
     def holds(self, text: str) -> bool:
         """Whether a kernel file is part of it."""
