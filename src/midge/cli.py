@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     compile_ = commands_.add_parser("compile", help="a model file to a C library and a report")
     _add_compile_options(compile_)
     compile_.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    _add_budget_options(compile_)
     compile_.set_defaults(run=commands.compile_model)
 
     run = commands_.add_parser("run", help="run a model on the virtual microcontroller")
@@ -73,6 +74,14 @@ def parser() -> argparse.ArgumentParser:
     selftest.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
     selftest.set_defaults(run=commands.selftest)
     return top
+
+
+def _add_budget_options(command: argparse.ArgumentParser) -> None:
+    budget = command.add_argument_group("budget", "what it may take at most; else it is refused")
+    budget.add_argument("--ram", metavar="SIZE", help="such as 32k; the stack counts")
+    budget.add_argument("--flash", metavar="SIZE", help="such as 128k; code and weights")
+    budget.add_argument("--latency", metavar="TIME", help="of one inference, such as 20ms")
+    budget.add_argument("--energy", metavar="ENERGY", help="of one inference, such as 50uJ")
 
 
 def _add_compile_options(command: argparse.ArgumentParser) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from midge.c_emitter import choose_kernels
 from midge.driver import Artifact, compare_layers, compile_graph, load
+from midge.driver.budget import Budget, check_budget
 from midge.driver.main_path import plan_graph
 from midge.driver.operators import operators_report
 from midge.driver.report_data import report_of
 from midge.driver.selftest import selftest_files
+from midge.errors import UserError
 from midge.files import read_arrays, write_arrays, write_files, write_json
 from midge.graph.text import format_graph
 from midge.memory_plan.picture import draw_plan
@@ -91,8 +94,17 @@ def ops(options: argparse.Namespace) -> int:
 
 def compile_model(options: argparse.Namespace) -> int:
     """`midge compile`."""
+    budget = Budget.parse(options.ram, options.flash, options.latency, options.energy)
     artifact = _compile(options)
-    report = _report(artifact, options)
+    result = artifact.run(emulator=options.emulator) if artifact.program is not None else None
+    if budget != Budget():
+        if result is None:
+            raise UserError(
+                f"{options.target}: nothing here emulates it, so no budget can be held; leave the "
+                "budget out, or choose another target"
+            )
+        check_budget(artifact, result, budget, _say_measuring)
+    report = report_of(artifact, result)
     files = {
         **artifact.emitted.files,
         "report.json": json.dumps(report, indent=1) + "\n",
@@ -115,10 +127,8 @@ def _compile(options: argparse.Namespace) -> Artifact:
     )
 
 
-def _report(artifact: Artifact, options: argparse.Namespace) -> dict[str, Any]:
-    """The report, with the costs of one run on random values where the target is emulated."""
-    emulated = artifact.program is not None
-    return report_of(artifact, artifact.run(emulator=options.emulator) if emulated else None)
+def _say_measuring(what: str) -> None:
+    print(f"over budget; measuring: {what}", file=sys.stderr)
 
 
 def run_model(options: argparse.Namespace) -> int:
