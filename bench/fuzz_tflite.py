@@ -1,13 +1,14 @@
-"""Coverage-guided fuzzing of everything that reads a .tflite file, by hand.
+"""Coverage-guided fuzzing of everything that reads a .tflite or a .midge file, by hand.
 
 ::
 
     make fuzz
     python -m bench.fuzz_tflite [--minutes 60] [--folder build/fuzz]
 
-libFuzzer's mutations start from small networks of every operator and type, and keep what reaches
-new code. A file may end in a `UserError` that names it, or be accepted by verify and interpreted;
-anything else, 20 s without an answer or 2 GB of memory, is a finding and stands in the folder.
+libFuzzer's mutations start from small networks of every operator and type, as .tflite and as the
+content of a .midge file, and keep what reaches new code. A file may end in a `UserError` that names
+it, or be accepted by verify and interpreted; anything else, 20 s without an answer or 2 GB of
+memory, is a finding and stands in the folder.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from bench.markdown import RESULTS, write_results
 from bench.mlperf_tiny import REPOSITORY
+from midge.graph import write_graph
+from midge.importers import import_tflite
 from midge.synthetic import OPERATORS, random_network, single_op_networks
 
 LARGEST_CORPUS_FILE_BYTES = 6_000
@@ -30,7 +33,7 @@ MEMORY_MB = 2048
 
 
 def corpus(folder: Path) -> int:
-    """Write the networks that fuzzing starts from; their number."""
+    """Write the files that fuzzing starts from; their number."""
     folder.mkdir(parents=True, exist_ok=True)
     made = [*single_op_networks()]
     for seed in range(60):
@@ -38,9 +41,16 @@ def corpus(folder: Path) -> int:
         made.append(random_network(seed, ops=OPERATORS, dtype=dtype, max_ops=4, max_elements=64))
     count = 0
     for number, network in enumerate(made):
-        if len(network.model_bytes) <= LARGEST_CORPUS_FILE_BYTES:
-            (folder / f"{number:05d}.tflite").write_bytes(network.model_bytes)
-            count += 1
+        # Without its first line, which `bench.fuzz_target` makes for what mutations leave.
+        graph = import_tflite(network.model_bytes, "m.tflite")
+        files = {
+            f"{number:05d}.tflite": network.model_bytes,
+            f"{number:05d}.midge-graph": write_graph(graph).partition(b"\n")[2],
+        }
+        for name, content in files.items():
+            if len(content) <= LARGEST_CORPUS_FILE_BYTES:
+                (folder / name).write_bytes(content)
+                count += 1
     return count
 
 
@@ -91,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     text = (
         "# Fuzzing\n\n"
         "Written by `python -m bench.fuzz_tflite`, which says what is fuzzed.\n\n"
-        f"{options.minutes:g} minutes from {started_with:,} networks: {runs:,} files read, "
+        f"{options.minutes:g} minutes from {started_with:,} files: {runs:,} files read, "
         f"{content['corpus']:,} kept because they reached new code, {len(found)} findings.\n"
     )
     write_results(RESULTS if options.minutes >= 60 else str(folder), "fuzz", text, content)

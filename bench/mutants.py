@@ -6,8 +6,8 @@
 
 Every operator and every constant of the C in ``device/kernels`` is changed, one at a time. A mutant
 is killed when it does not build, computes other outputs than the interpreter, writes elsewhere,
-crashes, hangs, does what a sanitizer calls undefined, or, after all that, fails a unit test in
-``tests/device`` that names its file. One that survives shows a case that no test has, unless
+crashes, hangs, does what a sanitizer calls undefined, or fails a unit test in ``tests/device`` that
+names its file. One that survives shows a case that no test has, unless
 ``bench/equivalent_mutants.toml`` says why it cannot be noticed. One that is explained is judged
 with ``--all`` only: nothing takes longer than to see nothing.
 
@@ -59,6 +59,8 @@ from midge.c_emitter import Kernel
 
 EXPLANATIONS = Path(__file__).with_name("equivalent_mutants.toml")
 
+_BEFORE_TESTS = 3
+"""Trials that are quicker than to start the unit tests."""
 RECORD = REPOSITORY / "build" / "mutants" / "verdicts.jsonl"
 
 
@@ -208,7 +210,7 @@ def selected(files: Mapping[str, str], match: str, limit: int | None) -> list[Mu
 
 @dataclass(frozen=True)
 class Court:
-    """Who judges the mutants of one file, in this order.
+    """Who judges the mutants of one file.
 
     Attributes:
         text: The file as it stands.
@@ -221,11 +223,6 @@ class Court:
     tests: UnitTests | None
 
     @cached_property
-    def source(self) -> str:
-        """Digest of the file."""
-        return _digest(self.text)
-
-    @cached_property
     def judges(self) -> str:
         """Digest of the trials and the unit tests."""
         parts = [trial.digest for trial in self.trials]
@@ -234,15 +231,20 @@ class Court:
         return _digest(*parts)
 
     def judge(self, mutant: Mutant) -> Judged:
-        """The first verdict but survival."""
+        """The first verdict but survival; unit tests come after the smallest trials."""
         mutated = mutant.apply(self.text)
-        for trial in self.trials:
+        for number, trial in enumerate(self.trials):
+            if number == _BEFORE_TESTS and self._fails_a_test(mutated):
+                return Judged(mutant, FAILED_TEST)
             verdict = trial.judge(self.text, mutated)
             if verdict != SURVIVED:
                 return Judged(mutant, verdict)
-        if self.tests is not None and self.tests.run(mutated) != 0:
+        if len(self.trials) <= _BEFORE_TESTS and self._fails_a_test(mutated):
             return Judged(mutant, FAILED_TEST)
         return Judged(mutant, SURVIVED)
+
+    def _fails_a_test(self, mutated: str) -> bool:
+        return self.tests is not None and self.tests.run(mutated) != 0
 
 
 def _digest(*parts: str) -> str:
@@ -314,7 +316,7 @@ def run(
 
         def judge(mutant: Mutant) -> Judged:
             court = found[mutant.file]
-            about = (mutant.key, court.source, court.judges)
+            about = (mutant.key, _digest(mutant.apply(court.text)), court.judges)
             known_verdict = verdicts.find(*about)
             if known_verdict is not None:
                 return Judged(mutant, known_verdict)

@@ -2,8 +2,8 @@
 
 One line of JSON for each verdict, appended as soon as it is spoken. Two rules say which one holds:
 
-- A killed mutant stays killed while the text of its kernel file stays the same: tests are only
-  added, so what one has noticed, one will notice. (Whoever takes a test away deletes the file.)
+- A killed mutant stays killed while its kernel file stays the same: tests are only added, so what
+  one has noticed, one will notice. (Whoever takes a test away deletes the file of verdicts.)
 - A mutant that survived is judged anew as soon as anything that judges its file has changed: the
   emitted C of a trial, its samples or right answers, or a unit test.
 """
@@ -71,7 +71,7 @@ class Record:
 
         Args:
             key: The mutant's.
-            source: Digest of its kernel file.
+            source: Digest of its kernel file with the change made.
             judges: Digest of everything that judges that file.
         """
         before, verdict = self._verdicts.get((key, source), ("", None))

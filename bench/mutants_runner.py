@@ -2,7 +2,7 @@
 
 It imports little, because it starts once a mutant. Standard input has a line of JSON, the bytes
 that the arena holds before each run, and each sample's inputs; standard output gets each sample's
-outputs. It exits with 3 when bytes that belong to nobody have changed, and is ended by SIGPROF when
+outputs. It exits with 3 when bytes have changed that no layer writes, and is ended by SIGPROF when
 its seconds are used up.
 """
 
@@ -46,12 +46,13 @@ def main() -> int:
         for index, length in enumerate(about["inputs"]):
             place = places["input"](ctypes.c_void_p(arena), index)
             ctypes.memmove(place, sys.stdin.buffer.read(length), length)
+        before = ctypes.string_at(arena - GUARD, len(filling))
         if run(ctypes.c_void_p(arena), ctypes.c_void_p(state)) != 0:
             return OUTSIDE
         after = ctypes.string_at(arena - GUARD, len(filling))
-        inside = ((GUARD + start, GUARD + end) for start, end in about["gaps"])
-        nobodys = [(0, GUARD), *inside, (GUARD + size, len(filling))]
-        if any(after[start:end] != filling[start:end] for start, end in nobodys):
+        inside = ((GUARD + start, GUARD + end) for start, end in about["kept"])
+        kept = [(0, GUARD), *inside, (GUARD + size, len(filling))]
+        if any(after[start:end] != before[start:end] for start, end in kept):
             return OUTSIDE
         for index, length in enumerate(about["outputs"]):
             place = places["output"](ctypes.c_void_p(arena), index)

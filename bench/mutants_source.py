@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 )
 _DIRECTIVE = re.compile(r"[ \t]*#(?:/\*.*?\*/|\\\n|[^\n])*", re.DOTALL)
 _TEMPLATE = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)\([^)]*\)")
-_INTEGER = re.compile(r"(0[xX])?([0-9a-fA-F]+)([uUlL]*)")
+_INTEGER = re.compile(r"(0[xX])?((?(1)[0-9a-fA-F]+|[0-9]+))([uUlL]*)")
 
 _BINARY = {
     "+": ("plus", "-"),
@@ -215,7 +215,8 @@ def _one_more(number: str) -> str:
     """
     found = _INTEGER.fullmatch(number)
     if found is None:
-        large = "p" not in number.lower() and float(number.rstrip("fFlL")) > 1e6
+        digits = number.rstrip("fFlL")
+        large = (float.fromhex if "p" in number.lower() else float)(digits) > 1e6
         return f"({number} / 2)" if large else f"({number} + 1)"
     prefix, digits, suffix = found[1] or "", found[2], found[3]
     if prefix:
@@ -262,12 +263,21 @@ def _left_out(code: Sequence[Token], openers: Mapping[int, int]) -> set[int]:
         if named >= 0 and code[named].text in _LEFT_OUT:
             inside.update(range(opener, closer + 1))
     for index, token in enumerate(code):
-        if token.text == "[" and index > 1 and _is_type(code, index - 2):
+        if token.text == "[" and index > 1 and _is_declared(code, index - 1):
             size = index
             while code[size].text == "[" and code[size + 2].text == "]":
                 inside.add(size + 1)
                 size += 3
     return inside
+
+
+def _is_declared(code: Sequence[Token], index: int) -> bool:
+    """Whether a name stands behind a type, or behind arrays and names that do."""
+    while code[index - 1].text == "," and index > 2:
+        index -= 2
+        while code[index].text == "]" and code[index - 2].text == "[":
+            index -= 3
+    return index > 0 and _is_type(code, index - 1)
 
 
 def _is_type(code: Sequence[Token], index: int) -> bool:

@@ -1,7 +1,7 @@
-"""The last judge: unit tests of single kernel files, which see numbers that no network shows.
+"""Another judge: unit tests of single kernel files, which see numbers that no network shows.
 
-A mutant that no network notices goes to the tests in ``tests/device`` that name its file. They run
-against a copy of the package in which that file is changed.
+A mutant that few networks do not notice goes to the tests in ``tests/device`` that name its file.
+They run against a copy of the package in which that file is changed.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.mutants_judge import kernel_files
+from bench.mutants_record import Record
 from bench.mutants_source import Mutant, mutants, tokens
 
 from bench import mutants as script
@@ -110,6 +111,9 @@ def test_every_mutant_of_a_sample() -> None:
         ("a = p[b] * c;", [("times", "*", "+")]),
         ("a = p[3] * c;", [("constant", "3", "4"), ("times", "*", "+")]),
         ("struct s p[3]; int q[4] = {5};", [("constant", "5", "6")]),
+        ("int p[3][4], *q, r[5];", [("constant", "5", "6")]),
+        ("int p, q[3][4], r[5];", []),
+        ("f(a, p[3]);", [("constant", "3", "4")]),
         ("struct s *p, *q; const T_t *const r;", []),
         ("a = b++ - c;", [("minus", "-", "+")]),
         ("++*p; a = &b; f(&b, *p);", []),
@@ -142,6 +146,8 @@ def test_an_operator_behind_a_value_is_binary(
         ("2147483647LL", "2147483648LL"),
         (".5f", "(.5f + 1)"),
         ("1e-3", "(1e-3 + 1)"),
+        ("1e30f", "(1e30f / 2)"),
+        ("0x1p31f", "(0x1p31f / 2)"),
         ("0x1.8p+3f", "(0x1.8p+3f + 1)"),
     ],
 )
@@ -220,11 +226,40 @@ def test_a_wrong_mutant_is_killed_and_an_equivalent_one_survives(
         assert report.unreached, "the other pools' kernels"
 
     explained.write_text("", "utf-8")
-    assert script.main(["--match", equivalent.id, "--output", str(tmp_path)]) == 1
+    folder = ["--output", str(tmp_path), "--record", str(tmp_path / "verdicts.jsonl")]
+    assert script.main(["--match", equivalent.id, *folder]) == 1
     content = json.loads((tmp_path / "mutants.json").read_text("utf-8"))
     assert [s["id"] for s in content["survivors"]] == [equivalent.id]
     assert equivalent.id in (tmp_path / "mutants.md").read_text("utf-8")
-    assert script.main(["--match", wrong.id, "--output", str(tmp_path)]) == 0
+    assert script.main(["--match", wrong.id, *folder]) == 0
+    # Both verdicts stand in the record now: a third run asks nobody.
+    monkeypatch.setattr(script.Court, "judge", lambda *_: pytest.fail("judged again"))
+    assert script.main(["--match", f"{wrong.id}|{equivalent.id}", *folder]) == 1
+
+
+@pytest.mark.tiny
+def test_a_record_keeps_what_still_holds(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "verdicts.jsonl"
+    killed, survivor = (("a.h", "f", "a + b;", kind, 1) for kind in ("plus", "less"))
+    with Record(path, (script.SURVIVED,)) as record:
+        record.add(killed, "source", "judges", "crashes")
+        record.add(survivor, "source", "judges", script.SURVIVED)
+    # A run that was ended while it wrote leaves a part of a line.
+    path.write_text(path.read_text("utf-8") + '{"key": ["a.h"', "utf-8")
+    for _ in range(2):
+        with Record(path, (script.SURVIVED,)) as record:
+            assert record.find(killed, "source", "other judges") == "crashes"
+            assert record.find(killed, "other source", "judges") is None
+            assert record.find(survivor, "source", "judges") == script.SURVIVED
+            assert record.find(survivor, "source", "other judges") is None
+    with Record(path, (script.SURVIVED,)) as record:
+        record.add(survivor, "source", "other judges", "hangs")
+    with Record(path, (script.SURVIVED,)) as record:
+        assert record.find(survivor, "source", "other judges") == "hangs"
+        assert record.find(survivor, "source", "later judges") == "hangs"
+    path.write_text("[]\n", "utf-8")
+    with pytest.raises(script.UserError, match=r"verdicts.jsonl:1: no verdict: .*delete the file"):
+        Record(path, ())
 
 
 def test_explanations_that_explain_nothing_are_reported() -> None:

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from midge.c_emitter import c_text
 from midge.c_emitter.c_text import float_literal
 
-pytestmark = pytest.mark.tiny
 
-
+@pytest.mark.tiny
 def test_literals() -> None:
     fields = {"a": 1, "b": -5, "c": [1, [2, True]], "d": {"e": "NULL", "f": -(2**31)}, "g": False}
     assert c_text.literal(fields) == (
@@ -21,6 +20,7 @@ def test_literals() -> None:
         c_text.literal(1.5)
 
 
+@pytest.mark.tiny
 def test_arrays_are_wrapped_and_typed() -> None:
     text = c_text.array("a_b", np.array([-128, 127, 0], np.int8), 4)
     assert text == "static const int8_t a_b[3] MIDGE_ALIGNED(4) = {\n    -128, 127, 0\n};\n"

@@ -17,6 +17,7 @@ from midge.graph import DType, Rounding
 from midge.importers import import_tflite
 from midge.synthetic import SyntheticNetwork
 from midge.virtual_mcu import CORES
+from support.framework_layers import every_case
 from support.layer_bench import Bench, build_layers, unequal_networks, with_rounding
 from support.networks import Joined, every_single_op, join, mobile_chain, single_ops
 from support.tools import GCC
@@ -29,8 +30,12 @@ PORTABLE_BENCHES = (
     Bench("rv32imac"),
 )
 DSP_BENCHES = (Bench("cortex-m4"), Bench("cortex-m33", GCC), Bench("cortex-m7"))
-ELSEWHERE = {"read_variable", "assign_variable"}
-"""Their networks have more than one layer: `tests/driver/test_state.py`."""
+ELSEWHERE = {
+    *("read_variable", "assign_variable"),  # more than one layer: `tests/driver/test_state.py`
+    *(case.graph.ops[0].kind for case in every_case()),  # `test_framework_layers.py`
+    "lookup",  # `test_lookup.py`
+}
+"""Operators that no .tflite file of one layer has."""
 ALL_KERNELS = list(
     dict.fromkeys(k for kind, found in KERNELS.items() if kind not in ELSEWHERE for k in found)
 )
@@ -90,12 +95,6 @@ def applicable(kernel: Kernel, rounding: Rounding) -> Joined:
     return join([made for made, _ in fitting(kernel, rounding)])
 
 
-def may_overlap(kernel: Kernel) -> bool:
-    """Whether the kernel promises anything for enough of its layers."""
-    layers = [layer for _, layer in fitting(kernel, Rounding.TFLITE_DOUBLE)]
-    return sum(kernel.overlap(layer, 0) is not None for layer in layers) >= 10
-
-
 def bench_for(number: int, kernel: Kernel) -> Bench:
     benches = DSP_BENCHES if "dsp" in kernel.requires else PORTABLE_BENCHES
     bench = benches[number % len(benches)]
@@ -137,7 +136,9 @@ def broken_promise(kernel: Kernel, layer: Layer, index: int) -> int | None:
     return None if distance is None else distance - pixel - 4
 
 
-@pytest.mark.parametrize("kernel", [k for k in ALL_KERNELS if may_overlap(k)], ids=name_of)
+@pytest.mark.parametrize(
+    "kernel", [k for k in ALL_KERNELS if type(k).overlap is not Kernel.overlap], ids=name_of
+)
 def test_input_that_stands_too_near_is_caught(kernel: Kernel) -> None:
     # The test of the kernels' promises can only be trusted if it sees a broken one.
     joined = applicable(kernel, Rounding.TFLITE_DOUBLE)

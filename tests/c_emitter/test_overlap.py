@@ -3,14 +3,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from midge.c_emitter import overlap
 from midge.graph.window import Window, reach
-
-pytestmark = pytest.mark.tiny
 
 Steps = list[tuple[set[int], int]]
 """What each step reads, and where what is written ends after it."""

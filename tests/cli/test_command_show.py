@@ -58,7 +58,6 @@ def test_targets_as_json(midge: Command, tmp_path: Path) -> None:
     assert (tmp_path / "targets.json").read_text() == shown.out
 
 
-@pytest.mark.tiny
 def test_show_prints_graph_and_plan(midge: Command, models: Path) -> None:
     shown = midge("show", models / "mobile_chain.tflite")
     assert (shown.code, shown.err) == (0, "")

@@ -147,9 +147,10 @@ def test_paths_that_are_no_model(refused: Refused, models: Path, tmp_path: Path)
     refused("show", tmp_path / "none.tflite", match="none.tflite: cannot be read: No such file")
     (tmp_path / "folder.tflite").mkdir()
     refused("show", tmp_path / "folder.tflite", match="folder.tflite: cannot be read: Is a dir")
-    for name in ("model.onnx", "model", "model.tflite.gz"):
+    for name in ("model.xml", "model", "model.tflite.gz"):
         (tmp_path / name).write_bytes((models / "dense.tflite").read_bytes())
-        refused("show", tmp_path / name, match=r"unknown kind of model '.*'; supported: \.tflite")
+        kinds = r"supported: \.midge, \.onnx, \.pt2, \.tflite\n"
+        refused("show", tmp_path / name, match=rf"unknown kind of model '.*'; {kinds}")
 
 
 @pytest.mark.tiny

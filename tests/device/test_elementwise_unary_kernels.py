@@ -31,6 +31,8 @@ from midge.graph.ops.smooth_units import Elu, Gelu, HardSwish
 from support.host_network import run_on_host
 
 Array = NDArray[np.generic]
+FILES = ("cast.h", "piecewise_linear.h", "quantize_f32.h", "unary_f32.h")
+"""The kernels, whose mutants these tests judge."""
 TYPES = tuple(t for t in DType if t is not DType.INT4)
 
 

@@ -8,13 +8,25 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import midge
-from midge.graph import Graph, initial_state, interpret, outputs_of, state_after
+from midge.driver import save
+from midge.graph import (
+    DType,
+    Graph,
+    Tensor,
+    initial_state,
+    interpret,
+    outputs_of,
+    state_after,
+)
+from midge.graph.text_tokens import quote
 from midge.synthetic import keyword_model, streaming_keyword_model
 from midge.toolchain import build_host_library
 
@@ -38,7 +50,9 @@ def _folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_folder_with_model")
-@pytest.mark.parametrize("page", ["README.md", "docs/compile.md", "docs/streaming.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/compile.md", "docs/midge-file.md", "docs/streaming.md"]
+)
 def test_python_examples_run(page: str) -> None:
     examples = blocks(page, "example")
     assert examples
@@ -87,6 +101,21 @@ def _classes(graph: Graph, frames: np.ndarray[tuple[int, ...], np.dtype[np.float
         state = state_after(graph, values)
         classes.append(int(outputs_of(graph, values)[graph.outputs[0]].argmax()))
     return classes
+
+
+@pytest.mark.usefixtures("_folder_with_model")
+def test_the_reader_of_the_file_guide_reads_every_type() -> None:
+    """Its constants are those of a graph that has every element type, int4 in odd numbers too."""
+    codes = (np.arange(21) % 9 - 4).reshape(3, 7)
+    types = [Tensor(f'a "{d.value}"\n', (3, 7), d, None, codes.astype(d.numpy)) for d in DType]
+    graph = midge.load("kws.tflite")
+    save(replace(graph, tensors={**graph.tensors, **{t.name: t for t in types}}), "kws.midge")
+    scope: dict[str, Any] = {}
+    exec(compile(blocks("docs/midge-file.md", "example")["read"], "midge-file.md", "exec"), scope)
+    for tensor in types:
+        read = scope["constants"][quote(tensor.name)[1:-1]]
+        assert (read.dtype, read.shape) == (tensor.dtype.numpy, tensor.shape)
+        assert np.array_equal(read, np.asarray(tensor.data)), tensor
 
 
 def test_every_python_block_is_marked() -> None:

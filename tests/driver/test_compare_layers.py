@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import midge
 from midge.driver import Artifact, Comparison, Difference, compare_layers
 from midge.driver.samples import random_sample
-from midge.errors import UserError
+from midge.errors import InternalError, UserError
 from midge.graph import interpret
-from support.faults import with_flipped_bits
+from midge.virtual_mcu import UnicornMachine
+from support.faults import FlippedInstruction, flipped_instructions, with_flipped_bits
 from support.networks import (
     Array,
     dense,
@@ -81,6 +83,69 @@ def test_difference_names_layer_element_and_both_values() -> None:
         f"{device[first]}, interpreter {sound[first]}; {len(unequal)} of {sound.size} elements of "
         "this tensor differ"
     )
+
+
+def first_that_shows(
+    faults: Iterable[FlippedInstruction], sample: dict[str, Array], tensor: str
+) -> tuple[FlippedInstruction, Array]:
+    """The first fault that neither hangs nor crashes and changes an output, and that output."""
+    for fault in faults:
+        faulty = fault.artifact
+        sound = interpret(faulty.graph, sample)[tensor]
+        machine = UnicornMachine(faulty.built, timeout_s=5)
+        try:
+            (inference,) = machine.run([faulty.to_bytes(sample)])
+        except InternalError:
+            continue
+        found = faulty.from_bytes(inference.outputs)[tensor]
+        if np.any(found != sound):
+            return fault, found
+    raise AssertionError("no fault shows")
+
+
+@pytest.mark.parametrize(
+    ("core", "number", "before", "after"),
+    [
+        # Rounding and sums of the portable kernels.
+        ("cortex-m0plus", 2, "adds", "subs"),
+        ("cortex-m0plus", -1, "subs", "adds"),
+        # Products of two pairs: each element with its neighbour's weight.
+        ("cortex-m4", 2, "smlad", "smladx"),
+        ("cortex-m4", -2, "smlad", "smladx"),
+        # The upper half of a product.
+        ("rv32imc", 1, "mul", "mulh"),
+        ("rv32imc", 4, "mul", "mulh"),
+    ],
+)
+def test_one_flipped_bit_of_a_kernels_code_is_found(
+    core: str, number: int, before: str, after: str
+) -> None:
+    graph = imported(mobile_chain())
+    layer = graph.ops[number]
+    (tensor,) = layer.outputs
+    # As an output of the network, the layer's result is read without stopping behind the layer.
+    kept = tuple(dict.fromkeys((*graph.outputs, tensor)))
+    artifact = midge.compile(replace(graph, outputs=kept), target=core)
+    symbol = artifact.emitted.layer_symbols[number]
+    assert symbol is not None
+    sample = random_sample(artifact.graph)
+    faults = tuple(flipped_instructions(artifact, symbol, before, after))
+    # From the end: arithmetic on the results stands there, addresses at the beginning.
+    fault, device = first_that_shows(reversed(faults), sample, tensor)
+    sound = interpret(artifact.graph, sample)[tensor]
+    unequal = np.argwhere(device != sound)
+    first = tuple(int(i) for i in unequal[0])
+    assert compare_layers(artifact, sample).difference is None
+    assert compare_layers(fault.artifact, sample).difference == Difference(
+        sample=0,
+        layer=layer.name,
+        tensor=tensor,
+        index=first,
+        device=int(device[first]),
+        interpreter=int(sound[first]),
+        count=len(unequal),
+        size=sound.size,
+    ), (fault.before, fault.after)
 
 
 def test_difference_is_found_in_the_sample_that_shows_it() -> None:

@@ -168,6 +168,9 @@ def attributes(draw: st.DrawFn) -> Attributes:
     return kind(**chosen)
 
 
+layouts = st.lists(scalars, max_size=8).map(tuple)
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
     """Any graph that can be written, sensible or not."""
@@ -182,6 +185,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         inputs=draw(some),
         outputs=draw(some),
         digest=draw(st.sampled_from(["", "a5" * 32])),
+        layouts=draw(st.dictionaries(st.sampled_from(there), layouts, max_size=2)),
     )
 
 

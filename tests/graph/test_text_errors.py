@@ -45,7 +45,7 @@ SPOILED = [
     (
         "midge-graph 1",
         "midge-graph 2",
-        "line 1: found version 2, expected 1; another version of Midge wrote it",
+        "line 1: found version 2, expected 1; a newer Midge wrote it: update Midge",
     ),
     ('graph "g"', 'grph "g"', "line 2, column 1: found 'grph', expected 'graph'"),
     ('graph "g"', "graph g", "line 2, column 7: found 'g', expected the graph's name in double"),
@@ -99,7 +99,7 @@ SPOILED = [
     ("inputs %0", "inputs %0 %1", "found '%1', expected the end of the line"),
     ("inputs %0", "inputs x", "found 'x', expected the end of the line"),
     ("outputs %4", "inputs %4", "line 9, column 1: found 'inputs', expected 'outputs'"),
-    ('op "c"', 'of "c"', "line 10, column 1: found 'of', expected 'op' or 'end'"),
+    ('op "c"', 'of "c"', "line 10, column 1: found 'of', expected 'layout', 'op' or 'end'"),
     ('op "c"', "op c", "line 10, column 4: found 'c', expected the operator's name in double quo"),
     ("conv_2d(", "conv_9d(", "found 'conv_9d', expected one of"),
     ("conv_2d(", '"conv_2d"(', "found '\"conv_2d\"', expected an operator such as conv_2d"),
@@ -178,9 +178,9 @@ def test_another_version_or_operator_is_unsupported() -> None:
     [
         ({}, f"constant 'w' is not among the 0 given ones; expected int8[2, 3, 3, 1] of {DIGEST}"),
         ({"v": WEIGHTS}, "constant 'w' is not among the 1 given ones"),
-        ({"w": WEIGHTS[0]}, "constant 'w' is given as int8[3, 3, 1], expected int8[2, 3, 3, 1]"),
-        ({"w": WEIGHTS.astype(np.uint8)}, "constant 'w' is given as uint8[2, 3, 3, 1], expected"),
-        ({"w": WEIGHTS + np.int8(1)}, f", expected int8[2, 3, 3, 1] of {DIGEST}"),
+        ({"w": WEIGHTS[0]}, "constant 'w' is given as int8[3, 3, 1]; expected int8[2, 3, 3, 1]"),
+        ({"w": WEIGHTS.astype(np.uint8)}, "constant 'w' is given as uint8[2, 3, 3, 1]; expected"),
+        ({"w": WEIGHTS + np.int8(1)}, f"; expected int8[2, 3, 3, 1] of {DIGEST}"),
     ],
 )
 def test_a_constant_must_be_the_one_that_is_meant(

@@ -344,18 +344,6 @@ REFUSALS = [
         F_Y,
     ),
     (
-        "w is computed at run time; supported here: a constant",
-        Conv2D(),
-        (F_IMAGE, float32("w", 2, 1, 1, 2)),
-        F_Y,
-    ),
-    (
-        "b is computed at run time; supported here: a constant",
-        Conv2D(),
-        (F_IMAGE, F_KERNEL, float32("b", 2)),
-        F_Y,
-    ),
-    (
         "b has shape [3]; expected [2], one a channel",
         FullyConnected(),
         (float32("x", 1, 4), float32("w", 2, 4), float32("b", 3)),

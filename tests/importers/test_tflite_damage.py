@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tflite_files import coming_back, peak_memory_megabytes
 
 from midge.graph import verify
 from midge.synthetic import random_network
 from support import hostile
+from support.bounds import coming_back, peak_memory_megabytes
 from support.hostile import mutations, outcome, run
 from support.shared_data import mlperf_tiny_model, needs_mlperf_tiny
 

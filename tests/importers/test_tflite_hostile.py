@@ -15,7 +15,6 @@ from tflite_files import (
     OPERATOR,
     TENSOR,
     activation,
-    bounded,
     constant,
     imported,
     integers,
@@ -40,6 +39,7 @@ from midge.synthetic.model_description import (
     ReshapeOptions,
 )
 from midge.synthetic.tflite_writer import write_tflite
+from support.bounds import bounded
 
 X, W, Y = activation("x", 1, 8, 8, 4), constant("w", 6, 3, 3, 4), activation("y", 1, 6, 6, 6)
 HUGE = 2**31 - 1

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_files import activation, bounded, coming_back, integers, quantization, refuses
+from tflite_files import activation, integers, quantization, refuses
 
 from midge.errors import UnsupportedError
 from midge.graph import Graph
@@ -25,6 +25,7 @@ from midge.synthetic.model_description import (
     Tensor,
 )
 from midge.synthetic.tflite_writer import write_tflite
+from support.bounds import bounded, coming_back
 from support.differential import interpreter_outputs
 from support.oracle import tflm_outputs_of_samples
 

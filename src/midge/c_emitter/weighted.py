@@ -25,7 +25,9 @@ ROUNDINGS = {
     Rounding.TFLITE_DOUBLE: "MIDGE_TFLITE_DOUBLE",
     Rounding.SINGLE: "MIDGE_SINGLE",
 }
-"""Roundings that `device/kernels/requantize.h` has."""
+"""Roundings that `device/kernels/requantize.h` has, of any number."""
+SUM_ROUNDINGS = {**ROUNDINGS, Rounding.HALF_EVEN: "MIDGE_HALF_EVEN"}
+"""The same of numbers that become int8 or int16 at once."""
 _NARROW_SHIFT = 17
 """From this shift on `requantize_16x8.h` needs the upper word of a product alone."""
 
@@ -85,7 +87,7 @@ def factor_fields(
             "multiplier": places.constant(f"{name}_multiplier"),
             "shift": places.constant(f"{name}_shift"),
         }
-    fields["rounding"] = ROUNDINGS[factors.rounding]
+    fields["rounding"] = SUM_ROUNDINGS[factors.rounding]
     fields["narrow"] = narrow and bool(right.min() >= 1 and right.max() <= 31)
     fields["wide"] = not narrow or bool(right.min() < 0)
     return fields, constants

@@ -2,7 +2,7 @@
 
 from midge.driver.artifact import Artifact
 from midge.driver.compare_layers import Comparison, Difference, compare_layers
-from midge.driver.main_path import compile_graph, load
+from midge.driver.main_path import compile_graph, load, save
 from midge.driver.run_result import FlashBytes, LayerCost, RamBytes, RunResult
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "compare_layers",
     "compile_graph",
     "load",
+    "save",
 ]

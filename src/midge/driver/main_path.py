@@ -5,7 +5,9 @@ Read `load`, `compile_graph` and `realise`: that is Midge, from top to bottom.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from midge.c_emitter import (
@@ -21,33 +23,131 @@ from midge.driver.artifact import Artifact
 from midge.driver.fit import check_fits, explain_overflow
 from midge.driver.settings import Settings
 from midge.errors import DoesNotFitError, ToolError, UserError
-from midge.graph import Graph, verify
+from midge.graph import Graph, Rounding, read_graph, verify, write_graph
 from midge.importers import import_tflite
+from midge.importers.torch_archive import import_pt2
 from midge.memory_plan import Plan, Problem, plan_memory
 from midge.passes import run_passes
+from midge.passes.lower_qdq import lower_qdq
+from midge.passes.to_channels_last import to_channels_last
 from midge.toolchain import ModelInterface, Program, build, find_compiler
 from midge.version import VERSION
 from midge.virtual_mcu import target as find_target
+
+LARGEST_FILE_BYTES = 1 << 31
+"""Of a model file; a .tflite cannot be larger, and no microcontroller holds a hundredth of it."""
 
 
 def load(path: str | Path, name: str | None = None) -> Graph:
     """Read a model file.
 
+    A .midge file holds a graph as it is. A .tflite file keeps its order of dimensions, which is
+    Midge's. The models of ONNX (.onnx) and of `torch.export` (.pt2) are brought to it: the graph's
+    `layouts` say how, and a quantised model becomes one of integers.
+
     Args:
-        path: A .tflite file.
-        name: Name of the graph and prefix of the emitted C; made from the file's name when None.
+        path: A .midge, .onnx, .pt2 or .tflite file.
+        name: Name of the graph and prefix of the emitted C; when None, the one that a .midge file
+            holds, or made from the file's name.
 
     Raises:
         UserError: the file cannot be read, is damaged, or needs what Midge does not have.
+        ToolError: the package that reads such files is not installed.
     """
     path = Path(path)
-    if path.suffix != ".tflite":
-        raise UserError(f"{path}: unknown kind of model {path.suffix!r}; supported: .tflite")
+    reader = _READERS.get(path.suffix)
+    if reader is None:
+        hint = _HINTS.get(path.suffix, "")
+        raise UserError(
+            f"{path}: unknown kind of model {path.suffix!r}; supported: {', '.join(_READERS)}{hint}"
+        )
     try:
+        size_bytes = path.stat().st_size
+        if size_bytes > LARGEST_FILE_BYTES:
+            raise UserError(f"{path}: has {size_bytes} bytes; up to {LARGEST_FILE_BYTES} are read")
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    return import_tflite(data, path.name, name)
+    except ValueError as error:
+        raise UserError(f"{str(path)!r}: cannot be read: {error}") from None
+    return reader(data, path.name, name)
+
+
+def save(graph: Graph, path: str | Path) -> None:
+    """Write a graph as a .midge file, which `load` reads as the same graph.
+
+    The file appears whole or not at all: one that is there already is replaced once the new one is
+    complete.
+
+    Raises:
+        UserError: the name does not end in .midge, the graph does not verify, or the file cannot
+            be written.
+    """
+    path = Path(path)
+    if path.suffix != ".midge":
+        raise UserError(f"{path}: a graph is written as .midge; name the file so")
+    content = write_graph(graph)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{str(path)!r}: cannot be written: {error}") from None
+
+
+def _read_midge(data: bytes, source: str, name: str | None) -> Graph:
+    graph = read_graph(data, source)
+    return verify(replace(graph, name=name)) if name else graph
+
+
+def _read_onnx(data: bytes, source: str, name: str | None) -> Graph:
+    try:
+        # Here, because it needs the package onnx, which is an extra.
+        from midge.importers.onnx import import_onnx  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("midge"):
+            raise
+        raise ToolError(
+            f"{source}: reading it needs the package {error.name}, which is not installed; "
+            "pip install 'midge[onnx]'"
+        ) from None
+    return _channels_last_integers(import_onnx(data, source, name), source)
+
+
+def _read_pt2(data: bytes, source: str, name: str | None) -> Graph:
+    return _channels_last_integers(import_pt2(data, source, name), source)
+
+
+def _channels_last_integers(graph: Graph, source: str) -> Graph:
+    """A framework's model in Midge's order of dimensions, and a quantised one in integers."""
+    try:
+        ordered = to_channels_last(graph)
+        if {op.kind for op in ordered.ops}.isdisjoint(("quantize", "dequantize")):
+            return ordered
+        # Both frameworks multiply by float32 scales and round half to even.
+        return lower_qdq(ordered, Rounding.HALF_EVEN)
+    except UserError as error:
+        raise type(error)(f"{source}: {error}") from None
+
+
+_READERS: Mapping[str, Callable[[bytes, str, str | None], Graph]] = {
+    ".midge": _read_midge,
+    ".onnx": _read_onnx,
+    ".pt2": _read_pt2,
+    ".tflite": import_tflite,
+}
+_WEIGHTS = "; it holds weights without the network: write a .pt2 by torch.export.save"
+_HINTS = {
+    ".pt": _WEIGHTS,
+    ".pth": _WEIGHTS,
+    ".h5": "; convert it by tf.lite.TFLiteConverter",
+    ".keras": "; convert it by tf.lite.TFLiteConverter",
+}
 
 
 def compile_graph(

@@ -1,5 +1,6 @@
 """The graph room: what a network is, and what it means."""
 
+from midge.graph.file_form import read_graph, write_graph
 from midge.graph.interpreter import State, initial_state, interpret, outputs_of, state_after
 from midge.graph.ops import OPS
 from midge.graph.text import format_graph
@@ -36,6 +37,8 @@ __all__ = [
     "interpret",
     "outputs_of",
     "parse_graph",
+    "read_graph",
     "state_after",
     "verify",
+    "write_graph",
 ]

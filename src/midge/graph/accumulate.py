@@ -48,12 +48,13 @@ def sum_factors(x: Tensor, w: Tensor, y: Tensor, rounding: Rounding) -> rq.Requa
 
     The product of the two scales and the quotient are taken in double precision (TFLM
     `kernels/kernel_util.cc`, PopulateConvolutionQuantizationParams and
-    GetQuantizedConvolutionMultipler).
+    GetQuantizedConvolutionMultipler), under `half_even` in float32 (ONNX Runtime
+    `core/providers/cpu/quantization/qlinearconv.cc`).
     """
     if w.quantization is None:
         raise UserError(f"{w.name} has no quantisation parameters")
-    scales = w.quantization.scale.astype(np.float64)
-    return rq.requantization(np.float64(x.scale) * scales / np.float64(y.scale), rounding)
+    scales = w.quantization.scale
+    return rq.requantization(rq.scale_quotient((x.scale, scales), y.scale, rounding), rounding)
 
 
 def weights_zero(w: Tensor) -> int:

@@ -81,6 +81,16 @@ def requantization(factors: npt.NDArray[np.float64], rounding: Rounding) -> Requ
     )
 
 
+def scale_quotient(
+    factors: tuple[float, float | npt.NDArray[np.float32]], divisor: float, rounding: Rounding
+) -> npt.NDArray[np.float64]:
+    """``a * b / divisor`` of scales: in float32 under `half_even`, elsewhere in double precision."""
+    one = np.float32 if rounding is Rounding.HALF_EVEN else np.float64
+    a, b = (np.asarray(factor).astype(one) for factor in factors)
+    with np.errstate(all="ignore"):
+        return np.atleast_1d(np.asarray(a * b / one(divisor), np.float64))
+
+
 def wrap_int32(values: Int64Array) -> Int64Array:
     """Reduce to int32 modulo 2**32, as two's complement registers do; kept as int64."""
     return ((values + 2**31) & 0xFFFFFFFF) - 2**31

@@ -10,15 +10,18 @@ r"""A graph as text: one operator a line, to read, to compare, to keep.
     tensor %3 "relu;with \"quotes\"" int8[1, 49, 10, 8] scale=0.1 zero_point=-128
     inputs %0
     outputs %3
+    layout %0 [0, 2, 3, 1]
     op "00_conv_2d" conv_2d(%0, %1, %2) -> %3 pad_before=[1, 1] pad_after=[1, 1] activation=relu
     end
 
-The first line names the version of the form; a reader refuses one that it does not know. Attributes
-stand by name, in the order of their class, without those that have their default. An input that is
-left out is ``none``. A ``variable`` outlives a run; its data is its first value. Large constants
-stand as the SHA-256 of their little-endian elements; whoever parses brings the elements along. The
-same graph gives the same text, byte for byte, and
-`midge.graph.text_parser.parse_graph` reads the same graph from it, bit for bit.
+The first line names the version of the form; a reader refuses one that it does not know.
+Attributes stand by name, in the order of their class, without those that have their default. An
+input that is left out is ``none``. A ``layout`` line stands for each input or output whose
+dimensions have another order than in the source model: `Graph.layouts`. A ``variable`` outlives a
+run; its data is its first value. Large constants stand as the SHA-256 of their little-endian
+elements; whoever parses brings the elements along, and `midge.graph.file_form` keeps both in one
+file. The same graph gives the same text, byte for byte, and `midge.graph.text_parser.parse_graph`
+reads the same graph from it, bit for bit.
 """
 
 from __future__ import annotations
@@ -72,6 +75,7 @@ def format_graph(graph: Graph, *, full: bool = True) -> str:
         *(_tensor_line(ids[name], name, tensor) for name, tensor in graph.tensors.items()),
         " ".join(["inputs", _references(graph, ids, graph.inputs)]).rstrip(),
         " ".join(["outputs", _references(graph, ids, graph.outputs)]).rstrip(),
+        *_layout_lines(graph, ids),
         *(_op_line(graph, ids, op) for op in graph.ops),
         "end",
     ]
@@ -86,6 +90,16 @@ def _references(graph: Graph, ids: dict[str, str], names: tuple[str, ...]) -> st
                 "verify the graph first"
             )
     return ", ".join(ids[name] if name else "none" for name in names)
+
+
+def _layout_lines(graph: Graph, ids: dict[str, str]) -> list[str]:
+    """In the order of the tensors, so that equal graphs give the same text."""
+    _references(graph, ids, tuple(graph.layouts))
+    return [
+        f"layout {ids[name]} {list_text([str(int(d)) for d in graph.layouts[name]])}"
+        for name in graph.tensors
+        if name in graph.layouts
+    ]
 
 
 def _op_line(graph: Graph, ids: dict[str, str], op: Op) -> str:
@@ -126,7 +140,12 @@ def _quantization_words(quantization: Quantization) -> list[str]:
     return words
 
 
+def stands_as_digest(dtype: DType, data: Array) -> bool:
+    """True for constants whose elements the text does not hold."""
+    return data.size > INLINE_ELEMENTS or dtype in (DType.FLOAT32, DType.BOOL)
+
+
 def _constant_text(dtype: DType, data: Array) -> str:
-    if data.size > INLINE_ELEMENTS or dtype in (DType.FLOAT32, DType.BOOL):
+    if stands_as_digest(dtype, data):
         return constant_digest(data)
     return list_text([str(e) for e in data.reshape(-1).tolist()])

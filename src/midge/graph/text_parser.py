@@ -37,6 +37,13 @@ LARGEST_TEXT = 1 << 21
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
+ConstantSource = Callable[[str, DType, tuple[int, ...]], Array]
+"""Gives the elements of a constant by its name, type and shape, or raises UserError.
+
+It is asked in the text's order. What it may say is "is not there"; the place is added.
+"""
+
+
 def parse_graph(text: str, constants: Mapping[str, Array] | None = None) -> Graph:
     """Read a graph from its text form.
 
@@ -53,31 +60,56 @@ def parse_graph(text: str, constants: Mapping[str, Array] | None = None) -> Grap
             or a constant is missing or not the one that the text names.
         UnsupportedError: it is of another version, or has an operator that Midge does not have.
     """
+    given = constants or {}
+
+    def given_constant(name: str, dtype: DType, shape: tuple[int, ...]) -> Array:
+        if name not in given:
+            raise UserError(f"is not among the {len(given)} given ones")
+        data = given[name]
+        if (data.dtype, data.shape) != (dtype.numpy, shape):
+            raise UserError(f"is given as {data.dtype}{list(data.shape)}")
+        return data
+
+    return parse_text(text, given_constant)
+
+
+def parse_text(text: str, constant: ConstantSource, *, first_line: int = 1) -> Graph:
+    """As `parse_graph`, where constants come from a function.
+
+    Args:
+        text: What `format_graph` gave.
+        constant: Called for each constant that stands as a digest.
+        first_line: Number of the text's first line in what it is a part of, for messages.
+
+    Raises:
+        UserError: as `parse_graph`; or what `constant` raises, with the place.
+        UnsupportedError: as `parse_graph`.
+    """
     if len(text) > LARGEST_TEXT:
         raise UserError(f"graph text: {len(text)} characters; up to {LARGEST_TEXT} are read")
     if hidden := hidden_character(text):
-        number = text.count("\n", 0, hidden.start()) + 1
+        number = text.count("\n", 0, hidden.start()) + first_line
         column = hidden.start() - text.rfind("\n", 0, hidden.start())
         raise UserError(
             f"graph text: line {number}, column {column}: found an invisible character, expected "
             f"it as \\u{{{ord(hidden[0]):x}}} in a name"
         )
-    return _Parser(text, constants or {}).graph()
+    return _Parser(text, constant, first_line).graph()
 
 
 class _Parser:
     """One pass over the lines; the first word of a line says what it holds."""
 
-    def __init__(self, text: str, constants: Mapping[str, Array]) -> None:
-        self.constants = constants
+    def __init__(self, text: str, constant: ConstantSource, first_line: int) -> None:
+        self.constant_source = constant
         self.names: dict[str, str] = {}  # by reference, such as %3
         self.tensors: dict[str, Tensor] = {}
         lines = text.split("\n")
-        _check_version(lines[0])
-        self.number_of_lines = len(lines)
+        _check_version(lines[0], first_line)
+        self.last_line = first_line + len(lines) - 1
         self.lines: Iterator[tuple[int, str]] = (
             (number, line)
-            for number, line in enumerate(lines[1:], start=2)
+            for number, line in enumerate(lines[1:], start=first_line + 1)
             if line.strip(" ") and not line.startswith("#")
         )
 
@@ -95,23 +127,27 @@ class _Parser:
         inputs = self.ends(line, "inputs", "'tensor' or 'inputs'")
         line = self.next_line()
         outputs = self.ends(line, "outputs", "'outputs'")
-        ops = []
+        layouts: dict[str, tuple[int, ...]] = {}
         line = self.next_line()
+        while line.skip("layout"):
+            self.layout(line, layouts)
+            line = self.next_line()
+        ops: list[Op] = []
         while line.skip("op"):
             ops.append(self.op(line))
             line = self.next_line()
         if not line.skip("end"):
-            raise line.error("'op' or 'end'")
+            raise line.error("'op' or 'end'" if ops else "'layout', 'op' or 'end'")
         line.end()
         for number, rest in self.lines:
             raise Line(rest, number).error("no more lines after 'end'")
-        return Graph(name, self.tensors, tuple(ops), inputs, outputs, digest)
+        return Graph(name, self.tensors, tuple(ops), inputs, outputs, digest, layouts)
 
     def next_line(self) -> Line:
         for number, line in self.lines:
             return Line(line, number)
         raise UserError(
-            f"graph text: line {self.number_of_lines}: found the end of the text, expected a line "
+            f"graph text: line {self.last_line}: found the end of the text, expected a line "
             "'end'; the text is cut off"
         )
 
@@ -134,6 +170,16 @@ class _Parser:
         if line.token.kind == "tensor" and line.token.text not in self.names:
             raise line.error("a tensor that a line above declares")
         return self.names[line.take("tensor", "a tensor such as %0")]
+
+    def layout(self, line: Line, layouts: dict[str, tuple[int, ...]]) -> None:
+        at = line.token
+        name = self.reference(line)
+        if name in layouts:
+            line.token = at
+            raise line.error("a tensor that has no layout yet")
+        numbers = _list(line, lambda: line.integer(INT64_MIN, INT64_MAX), HIGHEST_RANK)
+        layouts[name] = tuple(numbers)
+        line.end()
 
     def tensor(self, line: Line) -> None:
         if line.token.text in self.names:
@@ -173,16 +219,12 @@ class _Parser:
         dtype, shape = declared
         expected = f"{type_text(dtype, shape)} of {digest}"
         place = f"graph text: line {line.number}: constant {name!r}"
-        if name not in self.constants:
-            raise UserError(
-                f"{place} is not among the {len(self.constants)} given ones; expected {expected}"
-            )
-        data = self.constants[name]
-        if (data.dtype, data.shape) != (dtype.numpy, shape):
-            found = f"{data.dtype}{list(data.shape)}"
-            raise UserError(f"{place} is given as {found}, expected {expected}")
+        try:
+            data = self.constant_source(name, dtype, shape)
+        except UserError as error:
+            raise type(error)(f"{place} {error}; expected {expected}") from None
         if constant_digest(data) != digest:
-            raise UserError(f"{place} is given with {constant_digest(data)}, expected {expected}")
+            raise UserError(f"{place} is given with {constant_digest(data)}; expected {expected}")
         return data
 
     def op(self, line: Line) -> Op:
@@ -201,16 +243,16 @@ class _Parser:
         return Op(name, _attributes(line, OPS[kind]), inputs, outputs)
 
 
-def _check_version(line: str) -> None:
+def _check_version(line: str, number: int) -> None:
+    place = f"graph text: line {number}"
     found = re.fullmatch(rf"{FORMAT_NAME} ([0-9]{{1,9}})", line)
     if found is None:
-        raise UserError(
-            f"graph text: line 1: found {line[:40]!r}, expected '{FORMAT_NAME} {FORMAT_VERSION}'"
-        )
+        raise UserError(f"{place}: found {line[:40]!r}, expected '{FORMAT_NAME} {FORMAT_VERSION}'")
     if int(found[1]) != FORMAT_VERSION:
+        newer = int(found[1]) > FORMAT_VERSION
+        hint = "a newer Midge wrote it: update Midge" if newer else "no Midge writes that"
         raise UnsupportedError(
-            f"graph text: line 1: found version {found[1]}, expected {FORMAT_VERSION}; "
-            "another version of Midge wrote it"
+            f"{place}: found version {found[1]}, expected {FORMAT_VERSION}; {hint}"
         )
 
 

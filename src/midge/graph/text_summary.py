@@ -31,13 +31,14 @@ def summarize(graph: Graph) -> str:
     )
     blocks = [
         [title],
-        _table([_end_row(graph, role, name) for role, name in _ends(graph)], "lllll", elastic=(1,)),
-        _table([_OPERATOR_COLUMNS, *operators], "rlllllllr", elastic=(1, 7, 2)),
-        _table([_NUMBER_COLUMNS, *numbers], "rrrl", elastic=(3,)),
+        _table(_NO_HEAD, [_end_row(graph, *end) for end in _ends(graph)], "llllll", elastic=(1,)),
+        _table(_OPERATOR_COLUMNS, operators, "rlllllllr", elastic=(1, 7, 2)),
+        _table(_NUMBER_COLUMNS, numbers, "rrrl", elastic=(3,)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
+_NO_HEAD: tuple[str, ...] = ()
 _OPERATOR_COLUMNS = ("#", "operator", "from", "output", "kernel", "stride", "pad", "also", "MACs")
 _NUMBER_COLUMNS = ("#", "output scale", "zero point", "constants")
 
@@ -60,6 +61,7 @@ def _end_row(graph: Graph, role: str, name: str) -> tuple[str, ...]:
         f"{tensor.dtype.value} {_times(tensor.shape)}",
         f"scale {scale}" if scale else "",
         f"zero point {zero_point}" if zero_point else "",
+        f"in the source {_times(graph.source_shape(name))}" if name in graph.layouts else "",
     )
 
 
@@ -143,9 +145,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _table(rows: Sequence[Sequence[str]], alignment: str, elastic: Sequence[int]) -> list[str]:
-    """Lines of aligned columns, two spaces apart; elastic ones give way where it is too wide."""
-    columns = [c for c in range(len(alignment)) if any(row[c] for row in rows[1:] or rows)]
+def _table(
+    head: Sequence[str], body: Sequence[Sequence[str]], alignment: str, elastic: Sequence[int]
+) -> list[str]:
+    """Lines of aligned columns, two spaces apart; elastic ones give way where it is too wide.
+
+    A column in which no row of the body has anything is left out.
+    """
+    rows = [head, *body] if head else body
+    columns = [c for c in range(len(alignment)) if any(row[c] for row in body or rows)]
     widths = {c: max(_columns_of(row[c]) for row in rows) for c in columns}
     for c in elastic:
         excess = sum(widths.values()) + 2 * (len(columns) - 1) - WIDTH

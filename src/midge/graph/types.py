@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -288,17 +288,21 @@ class Graph:
         inputs: Names of the tensors that the caller writes.
         outputs: Names of the tensors that the caller reads.
         digest: SHA-256 of the file it was imported from, hex; "" for a graph made in memory.
+        layouts: For an input or output whose dimensions stand in another order than in the source
+            model, the permutation p with ``graph_array = source_array.transpose(p)``.
     """
 
     name: str
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor] = field(hash=False)
     ops: tuple[Op, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     digest: str = ""
+    layouts: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "layouts", MappingProxyType(dict(self.layouts)))
 
     def op_inputs(self, op: Op) -> tuple[Tensor | None, ...]:
         """The op's input tensors, None where an optional one is left out."""
@@ -307,6 +311,12 @@ class Graph:
     def op_outputs(self, op: Op) -> tuple[Tensor, ...]:
         """The op's output tensors."""
         return tuple(self.tensors[name] for name in op.outputs)
+
+    def source_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an input or output in the source model, which may order dimensions otherwise."""
+        shape = self.tensors[name].shape
+        order = self.layouts.get(name, tuple(range(len(shape))))
+        return tuple(shape[order.index(dimension)] for dimension in range(len(shape)))
 
     @property
     def variables(self) -> tuple[Tensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -56,6 +57,7 @@ def verify(graph: Graph, *, has_ends: bool = True) -> Graph:
     _verify_state(graph)
     if has_ends:
         _verify_ends(graph)
+    _verify_layouts(graph)
     written = {n for n, t in graph.tensors.items() if not t.is_computed} | {*graph.inputs}
     op_names: set[str] = set()
     for op in graph.ops:
@@ -104,6 +106,19 @@ def _verify_ends(graph: Graph) -> None:
     for name in graph.outputs:
         if graph.tensors[name].variable:
             raise UserError(f"{graph.name}: output {name!r} is a variable; read it by an operator")
+
+
+def _verify_layouts(graph: Graph) -> None:
+    for name, permutation in graph.layouts.items():
+        if name not in graph.inputs and name not in graph.outputs:
+            raise UserError(f"{graph.name}: layout of {name!r}, which is neither input nor output")
+        rank = len(graph.tensors[name].shape)
+        plain = isinstance(permutation, tuple) and all(type(d) is int for d in permutation)
+        if not plain or sorted(permutation) != list(range(rank)):
+            raise UserError(
+                f"{graph.name}: layout of {name!r} is {permutation!r}; expected a tuple with each "
+                f"of its {rank} dimensions once"
+            )
 
 
 def _verify_tensor(graph: Graph, name: str, tensor: Tensor) -> None:
@@ -202,12 +217,18 @@ def _verify_updates(graph: Graph, op: Op, place: str) -> None:
 
 def _verify_attributes(attributes: Attributes, place: str) -> None:
     """Attributes are of their declared types: what is made by hand is not checked by Python."""
-    for name, declared in get_type_hints(type(attributes)).items():
-        if get_origin(declared) is ClassVar:
-            continue
+    kind: Any = type(attributes)
+    for name, declared in _fields(kind).items():
         value = getattr(attributes, name)
         if not _is_of(value, declared):
             raise UserError(f"{place}: {name} is {value!r}; expected {declared}")
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    """The attributes of an operator and their types; evaluating annotations takes a while."""
+    hints = get_type_hints(kind)
+    return {name: t for name, t in hints.items() if get_origin(t) is not ClassVar}
 
 
 def _is_of(value: object, declared: Any) -> bool:

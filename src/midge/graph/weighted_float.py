@@ -15,29 +15,24 @@ import numpy.typing as npt
 from midge.errors import UserError
 from midge.graph.accumulate import expect_bias
 from midge.graph.float_clamp import Float32Array, activate_float
-from midge.graph.operands import expect_constant, expect_type
+from midge.graph.operands import expect_type
 from midge.graph.types import Activation, Array, DType, Tensor
 
 
-def check_float_sum(
-    w: Tensor, b: Tensor | None, channels: int, *, constant: bool = True, finite: bool = False
-) -> None:
-    """Types of a weighted sum's operands.
+def check_float_sum(w: Tensor, b: Tensor | None, channels: int, *, finite: bool = False) -> None:
+    """Types of a weighted sum's operands, constant or computed.
 
     Args:
         w: Its weights.
         b: Its bias.
         channels: Entries of the bias.
-        constant: Weights and bias must be known at compile time.
-        finite: Weights must be finite.
+        finite: Constant weights must be finite.
     """
     expect_type(w, DType.FLOAT32)
-    if constant:
-        expect_constant(w)
     if b is not None:
         expect_type(b, DType.FLOAT32)
-        expect_bias(b, channels, constant=constant)
-    if finite and not np.all(np.isfinite(np.asarray(w.data, np.float32))):
+        expect_bias(b, channels, constant=False)
+    if finite and w.is_constant and not np.all(np.isfinite(np.asarray(w.data, np.float32))):
         raise UserError(f"{w.name} holds a number that is not finite")
 
 

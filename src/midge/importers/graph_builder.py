@@ -6,7 +6,6 @@ a `transpose` in front of it and one behind it, and a pass removes them (`passes
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -48,10 +47,12 @@ class GraphBuilder:
         self.tensors: dict[str, Tensor] = {}
         self.ops: list[Op] = []
         self._producers: dict[str, Op] = {}
+        self._tensor_names = _Names()
+        self._op_names = _Names()
 
     def add(self, tensor: Tensor) -> Tensor:
         """Take in a tensor under a name like its own that is still free."""
-        named = replace(tensor, name=_free(tensor.name, self.tensors))
+        named = replace(tensor, name=self._tensor_names.free(tensor.name))
         self.tensors[named.name] = named
         return named
 
@@ -104,7 +105,7 @@ class GraphBuilder:
             UserError: the operator does not take such inputs.
         """
         types = attributes.infer(inputs)
-        unique = _free(name, {op.name for op in self.ops})
+        unique = self._op_names.free(name)
         names = list(outputs) + [unique] * (len(types) - len(outputs))
         made = tuple(
             self.add(Tensor(n, t.shape, t.dtype, quantization))
@@ -134,6 +135,29 @@ class GraphBuilder:
         (made,) = self.op(name, attributes, inputs, outputs=outputs, quantization=quantization)
         return made
 
+    def renamed(self, x: Tensor, name: str, first: int) -> Tensor:
+        """The tensor under a name like this one that is still free.
+
+        Args:
+            x: Computed by one of the newest operators.
+            name: As a user knows it.
+            first: Number of operators that are older than all that name the tensor.
+        """
+        if x.name == name:
+            return self.tensors[name]
+        made = self.add(replace(self.tensors.pop(x.name), name=name))
+        self._producers.pop(x.name)
+        for number, op in enumerate(self.ops[first:], first):
+            if x.name in (*op.inputs, *op.outputs):
+                inputs, outputs = (
+                    tuple(made.name if n == x.name else n for n in names)
+                    for names in (op.inputs, op.outputs)
+                )
+                self.ops[number] = replace(op, inputs=inputs, outputs=outputs)
+            for output in self.ops[number].outputs:
+                self._producers[output] = self.ops[number]
+        return made
+
     def producer(self, tensor: Tensor) -> Op | None:
         """The operator that computes a tensor; None for inputs, constants and variables."""
         return self._producers.get(tensor.name)
@@ -155,7 +179,21 @@ class GraphBuilder:
             if stored.is_constant:
                 turned = self.add(_transposed_constant(stored, order))
                 return self.one(producer.name, producer.attributes, (turned,))
-        return self.one(f"{x.name}.transpose", Transpose(permutation=order), (x,))
+        attributes = Transpose(permutation=order)
+        return self.one(f"{x.name}.transpose", attributes, (x,), quantization=x.quantization)
+
+    def unsqueezed(self, x: Tensor, axis: int) -> Tensor:
+        """The tensor with one more dimension of extent 1; constants stay so, as in `transposed`."""
+        shape = (*x.shape[:axis], 1, *x.shape[axis:])
+        if x.is_constant:
+            return self.add(_unsqueezed_constant(x, axis))
+        producer = self.producer(x)
+        if producer is not None and isinstance(producer.attributes, Dequantize):
+            stored = self.tensors[producer.inputs[0]]
+            if stored.is_constant:
+                wider = self.add(_unsqueezed_constant(stored, axis))
+                return self.one(producer.name, producer.attributes, (wider,))
+        return self.reshaped(x, shape)
 
     def reshaped(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         """The tensor with other extents and the same elements; constants stay so."""
@@ -164,7 +202,8 @@ class GraphBuilder:
             return x
         if x.is_constant and x.quantization is None:
             return self.add(replace(x, shape=extents, data=np.asarray(x.data).reshape(extents)))
-        return self.one(f"{x.name}.reshape", Reshape(shape=extents), (x,))
+        attributes = Reshape(shape=extents)
+        return self.one(f"{x.name}.reshape", attributes, (x,), quantization=x.quantization)
 
     def channels_last(self, x: Tensor) -> Tensor:
         """[n, c, ...] as [n, ..., c]."""
@@ -192,9 +231,26 @@ def _transposed_constant(x: Tensor, order: tuple[int, ...]) -> Tensor:
     return replace(x, shape=data.shape, data=data, quantization=quantization)
 
 
-def _free(name: str, taken: dict[str, Tensor] | set[str]) -> str:
-    """The name, or with the first number behind it that makes it free."""
-    wanted = name or "unnamed"
-    if wanted not in taken:
-        return wanted
-    return next(n for i in itertools.count(2) if (n := f"{wanted}_{i}") not in taken)
+def _unsqueezed_constant(x: Tensor, axis: int) -> Tensor:
+    quantization = x.quantization
+    if quantization is not None and quantization.axis is not None and quantization.axis >= axis:
+        quantization = replace(quantization, axis=quantization.axis + 1)
+    data = np.expand_dims(np.asarray(x.data), axis)
+    return replace(x, shape=data.shape, data=data, quantization=quantization)
+
+
+class _Names:
+    """Names that are taken, and the numbers that were put behind them."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
+
+    def free(self, name: str) -> str:
+        """The name, or with the first number behind it that makes it free; taken from now on."""
+        wanted = found = name or "unnamed"
+        while found in self._taken:
+            self._numbers[wanted] = self._numbers.get(wanted, 1) + 1
+            found = f"{wanted}_{self._numbers[wanted]}"
+        self._taken.add(found)
+        return found

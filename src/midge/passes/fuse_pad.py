@@ -24,7 +24,7 @@ def fuse_pad(graph: Graph) -> Graph:
 
     Requires a verified graph; ensures that no convolution is the only reader of a pad of height
     and width, but for pads that change the scale by a hair or are too wide for a window, and float
-    weights that are not finite.
+    weights that are not finite or not yet known.
     """
     readers = Counter(n for op in graph.ops for n in op.inputs)
     readers.update(graph.outputs)
@@ -69,9 +69,11 @@ def _keeps_scale(graph: Graph, op: Op) -> bool:
 
 
 def _is_finite(graph: Graph, op: Op) -> bool:
-    """True unless a float weight turns a zero into something else."""
+    """True unless a float weight turns, or may turn, a zero into something else."""
     weights = graph.tensors[op.inputs[1]]
-    return weights.dtype is not DType.FLOAT32 or bool(np.isfinite(np.asarray(weights.data)).all())
+    if weights.dtype is not DType.FLOAT32:
+        return True
+    return weights.is_constant and bool(np.isfinite(np.asarray(weights.data)).all())
 
 
 def _merge(pad_op: Op, op: Op) -> Op | None:

@@ -11,6 +11,7 @@ from midge.passes.forward_variable_reads import forward_variable_reads
 from midge.passes.freeze_variables import freeze_variables
 from midge.passes.fuse_pad import fuse_pad
 from midge.passes.remove_dead_ops import remove_dead_ops
+from midge.passes.sink_transposes import cancel_transposes
 
 Pass = Callable[[Graph], Graph]
 
@@ -19,6 +20,7 @@ PIPELINE: tuple[Pass, ...] = (
     freeze_variables,  # in front of what looks for constants
     fold_constants,  # before fusions, which look for computed tensors
     remove_dead_ops,  # again: what computed a tensor of which only the shape was read
+    cancel_transposes,  # before fusions, which look for neighbours
     fuse_pad,
     forward_variable_reads,  # last: what fusions move reads a copy still, not the variable
 )

@@ -93,7 +93,7 @@ def _capitalised(text: str) -> str:
 def _section(operator: Json) -> str:
     parts = [
         f"### {operator['kind']}",
-        f"From {', '.join(f'`{name}`' for name in operator['builtins'])}.",
+        _origin(operator["builtins"]),
         f"```text\n{operator['description']}\n```",
     ]
     if operator["attributes"]:
@@ -110,6 +110,12 @@ def _section(operator: Json) -> str:
     else:
         parts.append("No kernel: its output is known when the network is compiled.")
     return "\n\n".join(parts)
+
+
+def _origin(builtins: Sequence[str]) -> str:
+    if not builtins:
+        return "No operator of .tflite files becomes it: for networks of PyTorch and ONNX."
+    return f"From {', '.join(f'`{name}`' for name in builtins)}."
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -78,7 +78,7 @@ class BatchMatmulInt8(_BatchMatmul):
 
     def applies(self, layer: Layer) -> bool:
         """Any shape."""
-        return _attributes(layer).rounding in weighted.ROUNDINGS
+        return _attributes(layer).rounding in weighted.SUM_ROUNDINGS
 
     def _fields(self, layer: Layer, places: Places) -> dict[str, object]:
         attributes, a, b, y = _attributes(layer), layer.input(0), layer.input(1), layer.output

@@ -53,7 +53,7 @@ class _Conv2D(Kernel):
     def applies(self, layer: Layer) -> bool:
         types = layer.input(0).dtype, layer.input(1).dtype
         rounding = _attributes(layer).rounding
-        return types == (DType.INT8, self.weights) and rounding in weighted.ROUNDINGS
+        return types == (DType.INT8, self.weights) and rounding in weighted.SUM_ROUNDINGS
 
     def _fields(
         self, layer: Layer, places: Places

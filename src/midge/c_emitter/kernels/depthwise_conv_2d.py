@@ -57,7 +57,7 @@ class DepthwisePortable(_Depthwise):
         """Any window and multiplier."""
         types = layer.input(0).dtype, layer.input(1).dtype
         rounding = _attributes(layer).rounding
-        return types == (DType.INT8, self.weights) and rounding in weighted.ROUNDINGS
+        return types == (DType.INT8, self.weights) and rounding in weighted.SUM_ROUNDINGS
 
     def _offset_bytes(self, layer: Layer) -> int:
         _, kernel_h, kernel_w, _ = layer.input(1).shape

@@ -20,13 +20,14 @@ from midge.graph.function_tables import int16_table
 from midge.graph.ops.elementary_functions import Cos, Exp, Log, Rsqrt, Sin, Sqrt, Square
 from midge.graph.ops.logistic_tanh import Logistic, Tanh
 from midge.graph.ops.rectifiers import LeakyRelu, Relu, Relu6, ReluN1To1
+from midge.graph.ops.sigmoid_units import Erf, HardSigmoid, Mish, Silu, Softplus
 from midge.graph.ops.sign_and_rounding import Abs, Ceil, Floor, LogicalNot, Neg, Round
 from midge.graph.ops.smooth_units import Elu, Gelu, HardSwish
 
 CLAMPS = (Relu, Relu6, ReluN1To1)
 LINEAR = (*CLAMPS, LeakyRelu, Abs, Neg)
 """Straight lines with a bend or two; quantize is one too."""
-CURVES = (Elu, Gelu, HardSwish, Exp, Log)
+CURVES = (Elu, Gelu, HardSwish, Exp, Log, Silu, Mish, Softplus, HardSigmoid, Erf)
 """Functions that int16 interpolates."""
 
 _FUNCTIONS: dict[type[Attributes], str] = {
@@ -34,19 +35,24 @@ _FUNCTIONS: dict[type[Attributes], str] = {
     Ceil: "CEIL",
     Cos: "COS",
     Elu: "ELU",
+    Erf: "ERF",
     Exp: "EXP",
     Floor: "FLOOR",
+    HardSigmoid: "HARD_SIGMOID",
     HardSwish: "HARD_SWISH",
     LeakyRelu: "LEAKY_RELU",
     Log: "LOG",
     Logistic: "LOGISTIC",
+    Mish: "MISH",
     Neg: "NEG",
     Relu: "CLAMP",
     Relu6: "CLAMP",
     ReluN1To1: "CLAMP",
     Round: "ROUND",
     Rsqrt: "RSQRT",
+    Silu: "SILU",
     Sin: "SIN",
+    Softplus: "SOFTPLUS",
     Sqrt: "SQRT",
     Square: "SQUARE",
     Tanh: "TANH",
@@ -231,6 +237,8 @@ class UnaryFloat(_Elementwise):
             fields |= {"a": attributes.low, "b": attributes.high}
         elif isinstance(attributes, LeakyRelu):
             fields["a"] = np.float32(attributes.alpha)
+        elif isinstance(attributes, HardSigmoid):
+            fields |= {"a": np.float32(attributes.alpha), "b": np.float32(attributes.beta)}
         return fields
 
 
@@ -264,7 +272,9 @@ class QuantizeFloat(_Elementwise):
         """Scale, zero point and the ends on both sides of it."""
         y = layer.output
         low, high = (np.float32(limit - y.zero_point) for limit in y.dtype.limits)
-        return {"y_zero": y.zero_point, "scale": np.float32(y.scale), "low": low, "high": high}
+        fields = {"y_zero": y.zero_point, "scale": np.float32(y.scale), "low": low, "high": high}
+        is_even = _linear(layer).rounding is Rounding.HALF_EVEN
+        return {"half_even": 1, **fields} if is_even else fields
 
 
 class DequantizePortable(_Elementwise):

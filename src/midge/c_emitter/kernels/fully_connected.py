@@ -44,7 +44,7 @@ class _FullyConnected(Kernel):
         x, w = layer.input(0), layer.input(1)
         rounding = _attributes(layer).rounding
         symmetric = w.dtype is DType.INT8 and weights_zero(w) == 0
-        return x.dtype is DType.INT8 and symmetric and rounding in weighted.ROUNDINGS
+        return x.dtype is DType.INT8 and symmetric and rounding in weighted.SUM_ROUNDINGS
 
     def _fields(
         self, layer: Layer, places: Places
@@ -144,7 +144,7 @@ class FullyConnectedZero(_FullyConnected):
         x, w = layer.input(0), layer.input(1)
         rounding = _attributes(layer).rounding
         special = w.dtype is DType.INT4 or (w.dtype is DType.INT8 and weights_zero(w) != 0)
-        return x.dtype is DType.INT8 and special and rounding in weighted.ROUNDINGS
+        return x.dtype is DType.INT8 and special and rounding in weighted.SUM_ROUNDINGS
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A row is read again for every output."""

@@ -41,12 +41,14 @@ def _weights(layer: Layer, first: int) -> npt.NDArray[np.generic]:
 def _shape(layer: Layer) -> dict[str, object]:
     x, time_major = layer.input(X), _attributes(layer).time_major
     batches = _attributes(layer).batches(x)
+    anew = {} if _attributes(layer).stateful else {"anew": True}
     return {
         "sequences": batches,
         "steps": x.shape[0] * x.shape[1] // batches,
         "features": x.shape[2],
         "units": layer.output.shape[2],
         "time_major": time_major,
+        **anew,
     }
 
 

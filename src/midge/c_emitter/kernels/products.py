@@ -41,7 +41,7 @@ class MulPortable(BroadcastKernel):
     def applies(self, layer: Layer) -> bool:
         """The roundings that `requantize.h` has."""
         rounding = attributes_of(layer, Mul).rounding
-        return rounding in weighted.ROUNDINGS and super().applies(layer)
+        return rounding in weighted.SUM_ROUNDINGS and super().applies(layer)
 
     def fields(self, layer: Layer, places: Places) -> Fields:
         """One factor, zero points and clamp."""

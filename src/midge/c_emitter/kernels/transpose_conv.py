@@ -49,7 +49,7 @@ class TransposeConvInt8(Kernel):
 
     def applies(self, layer: Layer) -> bool:
         """Any stride and padding."""
-        return _attributes(layer).rounding in weighted.ROUNDINGS
+        return _attributes(layer).rounding in weighted.SUM_ROUNDINGS
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights as they stand in the graph; the zero point is taken off each input."""

@@ -42,6 +42,13 @@ MIDGE_KERNEL int32_t midge_smmlar(int32_t a, int32_t b, int32_t sum) {
     return result;
 }
 
+/* sum + (a * b) / 2^32, rounded down. */
+MIDGE_KERNEL int32_t midge_smmla(int32_t a, int32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
 /* Widen `count` bytes (rounded up to a multiple of 4, all readable) to halves in the order 0 2 | 1 3, one
    word for each pair, `stride` words from pair to pair. */
 MIDGE_KERNEL void midge_widen_s8(const int8_t *source, int32_t count, uint32_t *target, int32_t stride) {

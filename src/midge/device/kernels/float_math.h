@@ -427,6 +427,22 @@ MIDGE_KERNEL float midge_round_half_away_f32(float x) {
     return midge_from_bits_f32((bits + (0x00400000u >> exponent)) & ~(0x007FFFFFu >> exponent));
 }
 
+/* Exact; halfway cases to the even number. What is rounded up to zero is +0. */
+MIDGE_KERNEL float midge_round_half_even_f32(float x) {
+    const uint32_t bits = midge_bits_f32(x), magnitude = bits & ~MIDGE_SIGN_F32;
+    const int32_t exponent = midge_exponent_of(bits) - 127;
+    if (exponent >= 23 || magnitude == 0) {
+        return x;
+    }
+    if (exponent < 0) {
+        return midge_from_bits_f32(magnitude > 0x3F000000u ? (bits & MIDGE_SIGN_F32) | MIDGE_ONE_F32 : 0u);
+    }
+    /* The bit above the fraction says whether the number is odd; at exponent 0 it is that of the biased exponent,
+       which is odd as the leading one is. */
+    const uint32_t odd = bits >> (23 - exponent) & 1u;
+    return midge_from_bits_f32((bits + (0x003FFFFFu >> exponent) + odd) & ~(0x007FFFFFu >> exponent));
+}
+
 /* a / b, correctly rounded. The routine that compilers call on cores without the instruction is larger, slower on most,
    and zig's cuts subnormal quotients. */
 MIDGE_KERNEL float midge_divide_f32(float a, float b) {

@@ -9,6 +9,7 @@
 struct midge_lstm_shape {
     int32_t sequences, steps, features, units;
     int32_t time_major; /* 1: a step's sequences stand side by side; 0: a sequence's steps do */
+    int32_t anew;       /* 1: every run starts from zeros; 0: from what the last one left */
 };
 
 struct midge_lstm_cell {

@@ -7,6 +7,7 @@
 struct midge_lstm_f32 {
     int32_t sequences, steps, features, units;
     int32_t time_major; /* 1: a step's sequences stand side by side; 0: a sequence's steps do */
+    int32_t anew;       /* 1: every run starts from zeros; 0: from what the last one left */
     float clip;         /* the cell is held in [-clip, clip], where over 0 */
 };
 
@@ -30,6 +31,10 @@ MIDGE_KERNEL float midge_lstm_unit_f32(const float *gates, float *cell, float cl
 MIDGE_KERNEL void midge_lstm_f32(
     const float *x, float *y, float *hidden, float *cell, const float *inputs, const float *recurrent,
     const float *bias, const struct midge_lstm_f32 *p) {
+    if (p->anew) {
+        MIDGE_FILL(hidden, 0, p->sequences * p->units * (int32_t)sizeof *hidden);
+        MIDGE_FILL(cell, 0, p->sequences * p->units * (int32_t)sizeof *cell);
+    }
     for (int32_t r = 0; r < p->sequences * p->steps; r++) {
         const int32_t at = (p->time_major ? r % p->sequences : r / p->steps) * p->units;
         const float *w = inputs, *v = recurrent;

@@ -14,6 +14,12 @@ MIDGE_KERNEL void midge_lstm_s16(
     const int16_t *x, int16_t *y, int16_t *hidden, int16_t *cell, const int8_t *inputs, const int8_t *recurrent,
     const struct midge_lstm_s16 *p) {
     const int32_t units = p->shape.units, features = p->shape.features;
+    if (p->shape.anew) {
+        for (int32_t i = 0; i < p->shape.sequences * units; i++) {
+            hidden[i] = (int16_t)p->cell.y_zero;
+        }
+        MIDGE_FILL(cell, 0, p->shape.sequences * units * (int32_t)sizeof *cell);
+    }
     for (int32_t r = 0; r < p->shape.sequences * p->shape.steps; r++) {
         const int32_t at = midge_lstm_sequence(r, &p->shape) * units;
         const int8_t *w = inputs, *v = recurrent;

@@ -14,6 +14,10 @@ MIDGE_KERNEL void midge_lstm_s8(
     const int8_t *x, int8_t *y, int8_t *hidden, int16_t *cell, const int8_t *inputs, const int8_t *recurrent,
     const int32_t *bias, const int32_t *offset, const struct midge_lstm_s8 *p) {
     const int32_t units = p->shape.units;
+    if (p->shape.anew) {
+        MIDGE_FILL(hidden, p->cell.y_zero, p->shape.sequences * units);
+        MIDGE_FILL(cell, 0, p->shape.sequences * units * (int32_t)sizeof *cell);
+    }
     for (int32_t r = 0; r < p->shape.sequences * p->shape.steps; r++) {
         const int32_t at = midge_lstm_sequence(r, &p->shape) * units;
         const int8_t *h = hidden + at, *w = inputs, *v = recurrent;

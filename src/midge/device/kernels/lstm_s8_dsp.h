@@ -26,6 +26,10 @@ MIDGE_KERNEL void midge_lstm_s8_dsp(
     const struct midge_lstm_s8 *p = &dsp->lstm;
     const int32_t units = p->shape.units;
     uint32_t *before = rows + dsp->padded_features / 2;
+    if (p->shape.anew) {
+        MIDGE_FILL(hidden, p->cell.y_zero, p->shape.sequences * units);
+        MIDGE_FILL(cell, 0, p->shape.sequences * units * (int32_t)sizeof *cell);
+    }
     for (int32_t r = 0; r < p->shape.sequences * p->shape.steps; r++) {
         const int32_t at = midge_lstm_sequence(r, &p->shape) * units;
         const int8_t *w = inputs, *v = recurrent;

@@ -3,6 +3,7 @@
 #include "clamp.h"
 #include "float32.h"
 #include "float_math.h"
+#include "sigmoid_units_f32.h"
 
 enum midge_unary_function {
     MIDGE_UNARY_ABS,
@@ -10,18 +11,23 @@ enum midge_unary_function {
     MIDGE_UNARY_CLAMP, /* to [a, b] */
     MIDGE_UNARY_COS,
     MIDGE_UNARY_ELU,
+    MIDGE_UNARY_ERF,
     MIDGE_UNARY_EXP,
     MIDGE_UNARY_FLOOR,
     MIDGE_UNARY_GELU_ERF,
     MIDGE_UNARY_GELU_TANH,
+    MIDGE_UNARY_HARD_SIGMOID, /* a is the slope, b the value at 0 */
     MIDGE_UNARY_HARD_SWISH,
     MIDGE_UNARY_LEAKY_RELU, /* a is the slope under 0 */
     MIDGE_UNARY_LOG,
     MIDGE_UNARY_LOGISTIC,
+    MIDGE_UNARY_MISH,
     MIDGE_UNARY_NEG,
     MIDGE_UNARY_ROUND,
     MIDGE_UNARY_RSQRT,
+    MIDGE_UNARY_SILU,
     MIDGE_UNARY_SIN,
+    MIDGE_UNARY_SOFTPLUS,
     MIDGE_UNARY_SQRT,
     MIDGE_UNARY_SQUARE,
     MIDGE_UNARY_TANH
@@ -46,22 +52,6 @@ MIDGE_KERNEL float midge_floor_f32(float x) {
     /* What is negative grows in magnitude where it has a fraction; that may carry into the exponent. */
     const uint32_t fraction = 0x007FFFFFu >> exponent;
     return midge_from_bits_f32(((bits & MIDGE_SIGN_F32) != 0 ? bits + fraction : bits) & ~fraction);
-}
-
-/* Exact; halfway cases to the even number. What is rounded up to zero is +0. */
-MIDGE_KERNEL float midge_round_half_even_f32(float x) {
-    const uint32_t bits = midge_bits_f32(x), magnitude = bits & ~MIDGE_SIGN_F32;
-    const int32_t exponent = midge_exponent_of(bits) - 127;
-    if (exponent >= 23 || magnitude == 0) {
-        return x;
-    }
-    if (exponent < 0) {
-        return midge_from_bits_f32(magnitude > 0x3F000000u ? (bits & MIDGE_SIGN_F32) | MIDGE_ONE_F32 : 0u);
-    }
-    /* The bit above the fraction says whether the number is odd; at exponent 0 it is that of the biased exponent,
-       which is odd as the leading one is. */
-    const uint32_t odd = bits >> (23 - exponent) & 1u;
-    return midge_from_bits_f32((bits + (0x003FFFFFu >> exponent) + odd) & ~(0x007FFFFFu >> exponent));
 }
 
 MIDGE_KERNEL float midge_gelu_f32(float x, int approximate) {
@@ -90,6 +80,8 @@ MIDGE_KERNEL float midge_unary_element(float x, const struct midge_unary *p) {
         return midge_cos_f32(x);
     case MIDGE_UNARY_ELU:
         return x < 0.0f ? midge_expm1_f32(x) : x;
+    case MIDGE_UNARY_ERF:
+        return midge_erf_f32(x);
     case MIDGE_UNARY_EXP:
         return midge_exp_f32(x);
     case MIDGE_UNARY_FLOOR:
@@ -98,6 +90,8 @@ MIDGE_KERNEL float midge_unary_element(float x, const struct midge_unary *p) {
         return midge_gelu_f32(x, 0);
     case MIDGE_UNARY_GELU_TANH:
         return midge_gelu_f32(x, 1);
+    case MIDGE_UNARY_HARD_SIGMOID:
+        return midge_hard_sigmoid_f32(x, p->a, p->b);
     case MIDGE_UNARY_HARD_SWISH:
         return midge_hard_swish_f32(x);
     case MIDGE_UNARY_LEAKY_RELU:
@@ -106,14 +100,20 @@ MIDGE_KERNEL float midge_unary_element(float x, const struct midge_unary *p) {
         return midge_log_f32(x);
     case MIDGE_UNARY_LOGISTIC:
         return midge_logistic_f32(x);
+    case MIDGE_UNARY_MISH:
+        return midge_mish_f32(x);
     case MIDGE_UNARY_NEG:
         return -x;
     case MIDGE_UNARY_ROUND:
         return midge_round_half_even_f32(x);
     case MIDGE_UNARY_RSQRT:
         return midge_divide_f32(1.0f, midge_sqrt_f32(x));
+    case MIDGE_UNARY_SILU:
+        return midge_silu_f32(x);
     case MIDGE_UNARY_SIN:
         return midge_sin_f32(x);
+    case MIDGE_UNARY_SOFTPLUS:
+        return midge_softplus_f32(x);
     case MIDGE_UNARY_SQRT:
         return midge_sqrt_f32(x);
     case MIDGE_UNARY_SQUARE:

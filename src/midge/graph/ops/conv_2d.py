@@ -21,10 +21,10 @@ class Conv2D(Attributes):
 
     Inputs:
         x: [n, h, w, groups * c]; int8 or int16 per tensor, or float32.
-        w: Constant [o, kernel_h, kernel_w, c]: int8, or int4 beside int8, with zero point 0, per
-            tensor or per output channel; finite float32 beside float32.
-        b: Constant [o], optional: int32; int64 where sums are long (rounding `tflite_16x8`, for
-            int16 alone); float32.
+        w: [o, kernel_h, kernel_w, c]: int8 constant, or int4 beside int8, with zero point 0, per
+            tensor or per output channel; finite float32 beside float32, constant or computed.
+        b: [o], optional: int32 constant; int64 where sums are long (rounding `tflite_16x8`, for
+            int16 alone); float32, constant or computed.
 
     Output:
         [n, out_h, out_w, o] of x's type. `o` is a multiple of the number of groups.

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from midge.errors import UserError
 from midge.graph.elementwise_unary import Piece, PiecewiseLinear, Unary, scale_ratio
 from midge.graph.float_math import round_half_away
 from midge.graph.function_tables import Float32Array, expect_usable_scale
-from midge.graph.operands import expect_per_tensor, tensor
-from midge.graph.types import Array, DType, Tensor
+from midge.graph.operands import (
+    expect_per_tensor,
+    expect_quantized,
+    expect_type,
+    take,
+    tensor,
+)
+from midge.graph.types import Array, DType, Quantization, Rounding, Tensor, TensorType
 
 QUANTIZED_TO: dict[DType, tuple[DType, ...]] = {
     DType.FLOAT32: (DType.INT8, DType.INT16),
@@ -22,11 +29,16 @@ QUANTIZED_TO: dict[DType, tuple[DType, ...]] = {
     DType.UINT8: (DType.INT8,),
 }
 """Output types of quantize by the input's."""
+STORED = (DType.INT4, DType.INT32, DType.INT64)
+"""Further types of constants that dequantize takes: weights and biases."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantize(PiecewiseLinear):
     """``y = clamp(round(x / y_scale) + y_zero)`` of reals; integers are rescaled.
+
+    Halfway cases of reals go away from zero, under `half_even` to the even step; integers have no
+    such rounding.
 
     Input:
         x: float32; int8, int16, int32 or uint8 per tensor.
@@ -36,7 +48,7 @@ class Quantize(PiecewiseLinear):
         point, what is too large the type's end.
 
     Sources: TFLM `micro/kernels/quantize_common.cc`,
-    `kernels/internal/reference/quantize.h` and `requantize.h`.
+    `kernels/internal/reference/quantize.h` and `requantize.h`; ONNX, QuantizeLinear.
     """
 
     kind = "quantize"
@@ -75,13 +87,14 @@ class Quantize(PiecewiseLinear):
         inputs: Sequence[Tensor | None],
         outputs: Sequence[Tensor],
     ) -> tuple[Array, ...]:
-        """Reals are divided by the scale, halfway cases rounded away from zero."""
+        """Reals are divided by the scale and rounded."""
         x, y = tensor(inputs[0]), outputs[0]
         if x.dtype is not DType.FLOAT32:
             return (self.evaluate_quantized(np.asarray(values[0]), x, y),)
         low, high = (limit - y.zero_point for limit in y.dtype.limits)
         with np.errstate(over="ignore", under="ignore"):
-            steps = round_half_away(np.asarray(values[0], np.float32) / np.float32(y.scale))
+            exact = np.asarray(values[0], np.float32) / np.float32(y.scale)
+        steps = np.rint(exact) if self.rounding is Rounding.HALF_EVEN else round_half_away(exact)
         steps = np.where(np.isnan(steps), np.float32(0), np.clip(steps, low, high))
         return ((steps.astype(np.int64) + y.zero_point).astype(y.dtype.numpy),)
 
@@ -91,29 +104,36 @@ class Dequantize(Unary):
     """``y = x_scale * (x - x_zero)``.
 
     Input:
-        x: int8, int16 or uint8 per tensor.
+        x: int8, int16 or uint8 per tensor; a constant of any integer type, per tensor or with a
+            scale and zero point for each index of one dimension.
 
     Output:
         float32 of x's shape.
 
-    Source: TFLM `kernels/internal/reference/dequantize.h`, whose product in double precision is
-    exact: rounding it once gives what a float32 product does.
+    Sources: TFLM `kernels/internal/reference/dequantize.h`, whose product in double precision is
+    exact: rounding it once gives what a float32 product does; ONNX, DequantizeLinear.
     """
 
     kind = "dequantize"
     types = (DType.INT8, DType.INT16, DType.UINT8)
 
-    def output_type(self, x: Tensor) -> DType:  # noqa: ARG002 - the interface has it
-        """float32."""
-        return DType.FLOAT32
+    def infer(self, inputs: Sequence[Tensor | None]) -> tuple[TensorType, ...]:
+        """float32 of x's shape."""
+        x = tensor(take(inputs, 1)[0])
+        expect_type(x, *self.types, *(STORED if x.is_constant else ()))
+        return (TensorType(x.shape, DType.FLOAT32),)
 
     def check(
         self,
         inputs: Sequence[Tensor | None],
         outputs: Sequence[Tensor],  # noqa: ARG002 - the interface has it
     ) -> None:
-        """One scale."""
-        expect_per_tensor(tensor(inputs[0]))
+        """One scale; constants may have one for each index of a dimension."""
+        x = tensor(inputs[0])
+        if x.is_constant:
+            expect_quantized(x)
+        else:
+            expect_per_tensor(x)
 
     def evaluate(
         self,
@@ -122,10 +142,19 @@ class Dequantize(Unary):
         outputs: Sequence[Tensor],  # noqa: ARG002 - the interface has it
     ) -> tuple[Array, ...]:
         """A product a element."""
-        x = tensor(inputs[0])
-        v = np.asarray(values[0]).astype(np.int64) - x.zero_point
+        x, stored = tensor(inputs[0]), np.asarray(values[0]).astype(np.int64)
+        scale, zero = along_axis(x, expect_quantized(x))
         with np.errstate(over="ignore", under="ignore"):
-            return (v.astype(np.float32) * np.float32(x.scale),)
+            return ((stored - zero).astype(np.float32) * scale,)
+
+
+def along_axis(x: Tensor, quantization: Quantization) -> tuple[Float32Array, npt.NDArray[np.int64]]:
+    """Scales and zero points of a shape that broadcasts along the tensor's dimensions."""
+    if quantization.axis is None:
+        shape: tuple[int, ...] = ()
+    else:
+        shape = tuple(-1 if d == quantization.axis else 1 for d in range(len(x.shape)))
+    return quantization.scale.reshape(shape), quantization.zero_point.reshape(shape)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,10 @@ class DepthwiseConv2D(Attributes):
 
     Inputs:
         x: [n, h, w, c]; int8 or int16 per tensor, or float32.
-        w: Constant [1, kernel_h, kernel_w, c * m]: int8, or int4 beside int8, with zero point 0,
-            per tensor or per channel; finite float32 beside float32.
-        b: Constant [c * m], optional: int32; int64 where sums are long (rounding `tflite_16x8`,
-            for int16 alone); float32.
+        w: [1, kernel_h, kernel_w, c * m]: int8 constant, or int4 beside int8, with zero point 0,
+            per tensor or per channel; finite float32 beside float32, constant or computed.
+        b: [c * m], optional: int32 constant; int64 where sums are long (rounding `tflite_16x8`,
+            for int16 alone); float32, constant or computed.
 
     Output:
         [n, out_h, out_w, c * m] of x's type.

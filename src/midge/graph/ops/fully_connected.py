@@ -71,7 +71,7 @@ class FullyConnected(Attributes):
         x, w, b = take(inputs, 2, 1)
         x, w = tensor(x), tensor(w)
         if x.dtype is DType.FLOAT32:
-            weighted_float.check_float_sum(w, b, w.shape[0], constant=False)
+            weighted_float.check_float_sum(w, b, w.shape[0])
         else:
             accumulate.check_weighted(self, x, w, b, outputs[0], channel_axis=0, offsets=True)
 

@@ -1,4 +1,21 @@
-"""lstm: long short-term memory over a sequence, whose state outlives a run."""
+"""lstm: long short-term memory over a sequence, whose state may outlive a run.
+
+For importers. Gates stand in the order i, f, g, o, one constant a gate:
+
+- `torch.nn.LSTM`: the four quarters of ``weight_ih_l0`` are the input weights, those of
+  ``weight_hh_l0`` the recurrent ones, in its order; a gate has one bias, the sum of its two.
+  `time_major` is ``not batch_first``. The output is y, ``h_n`` a `slice` of its last step.
+- ONNX LSTM: the quarters of W, R and B stand as i, o, f, g; B is the input's biases, then the
+  recurrent ones, to be added. Y has a dimension for the directions: a `reshape`. Its last cell,
+  peepholes and ``sequence_lens`` have no counterpart.
+- Hidden state and cell are variables of zeros. Without a state that is kept, `stateful` is off, and
+  each run starts from zeros. Where a run starts from tensors, `assign_variable` puts them there in
+  front of a stateful operator.
+- Two directions are two operators, the second between `slice`s with a step of -1 over time.
+
+float32 is PyTorch's in exact arithmetic; sums are taken in another order. How a float operator
+becomes a quantised one says `midge.graph.quantized_forms.quantize_lstm`.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +122,12 @@ class Lstm(Attributes):
     Sums of int16 and int8 have 64 bits and round as `Rounding.TFLITE_16X8`, all other rescaling as
     `rounding` says.
 
+    Attributes:
+        time_major: x is [steps, batch, k].
+        cell_clip: Bound of the cell; none where it is 0 or less.
+        stateful: A run starts from what the last one left; off, from zeros.
+        rounding: tflite_double.
+
     Source: TFLM `micro/kernels/lstm_eval.h`, `lstm_eval.cc`, `lstm_eval_common.cc`.
     """
 
@@ -112,6 +135,7 @@ class Lstm(Attributes):
     types = (DType.INT8, DType.INT16, DType.FLOAT32)
     time_major: bool = False
     cell_clip: float = 0.0
+    stateful: bool = True
     rounding: Rounding = Rounding.TFLITE_DOUBLE
 
     def updates(self) -> tuple[int, ...]:
@@ -227,6 +251,9 @@ class Lstm(Attributes):
         x, *weights, hidden, cell = (np.asarray(v) for v in values)
         steps = x if self.time_major else x.swapaxes(0, 1)
         batch, units = hidden.shape
+        if not self.stateful:
+            zero = 0 if x.dtype == np.float32 else tensor(inputs[HIDDEN]).zero_point
+            hidden, cell = np.full_like(hidden, zero), np.zeros_like(cell)
         state = hidden, cell.reshape(batch, units)
         results = []
         step = self._float_step if x.dtype == np.float32 else self._step

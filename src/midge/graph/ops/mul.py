@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from midge.graph.elementwise import Activated, Numbers, Trio, expect_symmetric, rescaled_codes
-from midge.graph.requantize import Int64Array, Requantization, requantization
+from midge.graph.requantize import (
+    Int64Array,
+    Requantization,
+    requantization,
+    scale_quotient,
+)
 from midge.graph.types import Array, DType, Rounding, Tensor
 
 
@@ -32,7 +35,8 @@ class Mul(Activated):
 
     def factor(self, a: Tensor, b: Tensor, y: Tensor) -> Requantization:
         """What one unit of the product is in units of the output."""
-        return requantization(np.array([a.scale * b.scale / y.scale]), self.rounding)
+        quotient = scale_quotient((a.scale, b.scale), y.scale, self.rounding)
+        return requantization(quotient, self.rounding)
 
     def check_codes(self, a: Tensor, b: Tensor, y: Tensor) -> None:
         """The factor can be had."""

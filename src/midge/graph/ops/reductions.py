@@ -18,6 +18,7 @@ from midge.graph.requantize import (
     Requantization,
     requantization,
     requantize,
+    scale_quotient,
 )
 from midge.graph.types import Array, Attributes, DType, Rounding, Tensor, TensorType
 
@@ -66,6 +67,7 @@ class Reduction(Attributes):
 class _Linear(Reduction):
     """Sums of stored integers, brought to the output's scale; floats in the order they stand in."""
 
+    roundings: ClassVar[tuple[Rounding, ...]] = (Rounding.TFLITE_DOUBLE,)
     rounding: Rounding
     types = (DType.INT8, DType.INT16, DType.FLOAT32)
 
@@ -80,8 +82,9 @@ class _Linear(Reduction):
             return
         expect_per_tensor(x)
         expect_per_tensor(y)
-        if self.rounding is not Rounding.TFLITE_DOUBLE:
-            raise UserError(f"rounding {self.rounding.value}; supported here: tflite_double")
+        if self.rounding not in self.roundings:
+            supported = ", ".join(r.value for r in self.roundings)
+            raise UserError(f"rounding {self.rounding.value}; supported here: {supported}")
         low, high = x.dtype.limits
         # Stored values are summed on top of the zero points, or before they are taken off.
         largest = self.count(x) * max(x.zero_point - low, high - x.zero_point, -low)
@@ -149,7 +152,8 @@ class Sum(_Linear):
 class Mean(_Linear):
     """``y = rescale(sum(x - x_zero) / count) + y_zero``; for float32 the sum over the count.
 
-    The division is part of the fixed-point factor, which is cut down, not rounded.
+    The division is part of the fixed-point factor, which is cut down, not rounded; of the float32
+    factor under `half_even`.
 
     Input:
         x: int8, int16 (any zero point) or float32; integers per tensor.
@@ -158,14 +162,19 @@ class Mean(_Linear):
         x's type; integers have a scale and zero point of their own.
 
     Sources: TFLM `micro/kernels/reduce_common.cc`; `kernels/internal/reference/reduce.h`,
-    QuantizedMeanOrSum and Mean.
+    QuantizedMeanOrSum and Mean; ONNX Runtime `core/mlas/lib/qlgavgpool.cpp`.
     """
 
     kind = "mean"
+    roundings = (Rounding.TFLITE_DOUBLE, Rounding.HALF_EVEN)
     rounding: Rounding = Rounding.TFLITE_DOUBLE
 
     def factor(self, x: Tensor, y: Tensor) -> Requantization:
         """The quotient of the scales as a fixed-point number, divided by the count."""
+        if self.rounding is Rounding.HALF_EVEN:
+            divisor = np.float32(y.scale) * np.float32(self.count(x))
+            quotient = scale_quotient((x.scale, 1.0), float(divisor), self.rounding)
+            return requantization(quotient, self.rounding)
         whole = requantization(np.array([x.scale / y.scale]), self.rounding)
         multiplier, shift = int(whole.multiplier[0]), int(whole.shift[0])
         halvings = min(self.count(x).bit_length() - 1, 32, 31 + shift)

@@ -26,10 +26,10 @@ class TransposeConv(Attributes):
 
     Inputs:
         x: [n, p, q, c]; int8 or int16 per tensor, or float32.
-        w: Constant [o, kernel_h, kernel_w, c]: int8 with zero point 0, per tensor or per output
-            channel; float32 beside float32.
-        b: Constant [o], optional: int32; int64 or int16 where sums are long (rounding
-            `tflite_16x8`, for int16 alone); float32.
+        w: [o, kernel_h, kernel_w, c]: int8 constant with zero point 0, per tensor or per output
+            channel; float32 beside float32, constant or computed.
+        b: [o], optional: int32 constant; int64 or int16 where sums are long (rounding
+            `tflite_16x8`, for int16 alone); float32, constant or computed.
 
     Output:
         [n, *extent, o] of x's type.

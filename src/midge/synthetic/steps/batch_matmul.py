@@ -82,8 +82,10 @@ def _products(dtype: str) -> Iterator[tuple[str, _Product]]:
         multiplier = 1.3 * 2.0**exponent
         yield f"multiplier_2^{exponent}", replace(plain, multiplier=multiplier)
     yield "multiplier_flushed_to_zero", replace(plain, multiplier=0.9 * 2.0**-32)
+    if dtype == "int16":
+        yield "multiplier_1", _Product((2, 3, 1), (2, 1, 4), multiplier=1.0)
     if dtype == "int8":
-        for zeros in ((0, 0), (-128, 127), (127, -128), (127, 127), (-128, 0), (0, 5)):
+        for zeros in ((0, 0), (-128, 127), (127, -128), (127, 127), (-128, 0), (0, 5), (-9, 1)):
             yield f"zero_points_{zeros[0]}_{zeros[1]}", replace(plain, zeros=zeros)
         yield "multiplier_3", replace(plain, multiplier=3.0)
         yield "depth_300", _Product((1, 3, 300), (1, 300, 2), multiplier=1.1 * 2.0**-13)

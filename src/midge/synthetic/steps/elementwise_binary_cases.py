@@ -279,6 +279,9 @@ def _select_cases() -> Iterator[Case]:
             "six_dimensions": _Select(
                 ((2, 1, 2, 1, 2, 1), (1, 2, 1, 2, 1, 3), (2, 2, 1, 1, 2, 3)), dtype
             ),
+            "second_choice_alternates": _Select(
+                ((2, 1, 2, 1, 2, 1), (1, 2, 1, 2, 1, 3), (1, 1, 2, 1, 1, 3)), dtype
+            ),
             "constant_condition": _Select(same, dtype, (0,)),
             "constant_first": _Select(same, dtype, (1,)),
             "constant_second": _Select((_IMAGE, _IMAGE, (4, 5)), dtype, (2,)),

@@ -117,7 +117,8 @@ def add_unary(
     elif op == "RELU6":  # TFLite Micro does not rescale
         chosen = builder.quantization(x)
     else:
-        floor = FINEST_SCALE
+        # A factor is under 2**30.
+        floor = max(FINEST_SCALE, builder.quantization(x).scale * 2.0**-29)
         if op == "HARD_SWISH":  # TFLite Micro's factors are under 1
             floor = max(floor, builder.quantization(x).scale / 127)
         chosen = at_least(floor, resolve(output, real, dtype))
@@ -165,6 +166,9 @@ def _takes(op: str, builder: NetworkBuilder, x: str) -> bool:
     if dtype not in TYPES[op] or not builder.is_quantized(x):
         return False
     quantization = builder.quantization(x)
+    if op == "SQUARE" and quantization.scale > 1e3:
+        # Squares of squares leave the factors that are supported.
+        return False
     is_saturating = op in ("LOGISTIC", "TANH")
     if dtype == "int16":
         return quantization.zero_point == 0 and not (is_saturating and quantization.scale >= 2)

@@ -35,6 +35,7 @@ _CONVOLUTIONS: dict[str, tuple[Shape, Layer]] = {
     "even_kernel_same_stride_2": ((1, 5, 7, 2), Layer(_CONV, (3, 2, 4, 2), (2, 2))),
     "kernel_over_image": ((1, 2, 3, 4), Layer(_CONV, (3, 5, 8, 4))),
     "dilation": ((1, 9, 9, 2), Layer(_CONV, (3, 3, 2, 2), dilation=(2, 3))),
+    "dilation_2": ((1, 5, 7, 2), Layer(_CONV, (3, 2, 3, 2), dilation=(1, 2))),
     "stride_over_kernel": ((1, 7, 8, 3), Layer(_CONV, (4, 2, 2, 3), (3, 4))),
     "groups": ((1, 5, 5, 6), Layer(_CONV, (4, 3, 3, 3))),
     "group_per_channel": ((1, 5, 5, 4), Layer(_CONV, (8, 3, 3, 1))),

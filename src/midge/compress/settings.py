@@ -1,0 +1,70 @@
+"""What may be chosen when a network is quantised, and what is taken where nothing is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from midge.errors import UserError
+from midge.graph import DType, Rounding
+
+OBSERVERS = ("mse", "percentile", "minmax")
+"""How a range is made of what a tensor held: see `midge.compress.observers`."""
+WEIGHTS = {"int8": DType.INT8, "int4": DType.INT4}
+ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16}
+ROUNDINGS = (Rounding.TFLITE_DOUBLE, Rounding.SINGLE)
+"""Those that operators of int8 and int16 have; sums of int16 have one of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeSettings:
+    """How a float network becomes one of integers.
+
+    Attributes:
+        weights: ``int8``, or ``int4`` for fully connected layers and 1x1 convolutions, whose other
+            layers then keep int8. One scale an output channel either way.
+        activations: ``int8``, or ``int16``, for which sums have 64 bits.
+        observer: ``mse``, ``percentile`` or ``minmax``: which range of a tensor has codes.
+        percentile: Share of the elements within the range of the observer ``percentile``, in
+            percent, over 50.
+        equalization: Even out the ranges of a tensor's channels where the float network stays the
+            same bit for bit.
+        bias_correction: Take from the biases what quantisation adds to a channel's mean.
+        rounding: How integers are rescaled; TFLite Micro's has a kernel for every operator.
+        keep_float: Names of operators that stay in float32.
+        allow_float: Operators without an integer form stay in float32; an error otherwise.
+    """
+
+    weights: str = "int8"
+    activations: str = "int8"
+    observer: str = "mse"
+    percentile: float = 99.99
+    equalization: bool = True
+    bias_correction: bool = True
+    rounding: Rounding = Rounding.TFLITE_DOUBLE
+    keep_float: tuple[str, ...] = ()
+    allow_float: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is none of the choices."""
+        for name, value, choices in (
+            ("weights", self.weights, tuple(WEIGHTS)),
+            ("activations", self.activations, tuple(ACTIVATIONS)),
+            ("observer", self.observer, OBSERVERS),
+        ):
+            if value not in choices:
+                raise UserError(f"{name} {value!r} are none of: {', '.join(choices)}")
+        if not 50 < self.percentile <= 100:
+            raise UserError(f"percentile {self.percentile!r}; expected over 50 and up to 100")
+        if self.rounding not in ROUNDINGS:
+            names = ", ".join(r.value for r in ROUNDINGS)
+            raise UserError(f"rounding {self.rounding.value}; supported here: {names}")
+
+    @property
+    def weight_type(self) -> DType:
+        """Of the weights that may have it."""
+        return WEIGHTS[self.weights]
+
+    @property
+    def activation_type(self) -> DType:
+        """Of the activations."""
+        return ACTIVATIONS[self.activations]
