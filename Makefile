@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test tiny lint coverage soak mutants fuzz bench clean
+.PHONY: help demo test tiny lint coverage soak mutants fuzz bench conformance clean
 
 help:
 	@echo "make demo   compile the keyword model, run it on a virtual Cortex-M4, print the report"
@@ -15,6 +15,7 @@ help:
 	@echo "make mutants  which faults in the kernels' C no test would notice"
 	@echo "make fuzz   an hour of coverage-guided fuzzing of everything that reads a .tflite file"
 	@echo "make bench  the figures; they go to bench/results/"
+	@echo "make conformance  the ONNX backend node tests on the emitted C; results go to bench/results/"
 
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +59,9 @@ fuzz: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m bench.table
+
+conformance: $(VENV)/.test
+	$(BIN)/python -m bench.conformance
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

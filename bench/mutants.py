@@ -3,6 +3,7 @@
 ::
 
     python -m bench.mutants [--match conv] [--jobs 2] [--limit N] [--all] [--record FILE]
+                            [--seconds N]
 
 Every operator and every constant of the C in ``device/kernels`` is changed, one at a time. A mutant
 is killed when it does not build, computes other outputs than the interpreter, writes elsewhere,
@@ -13,19 +14,21 @@ with ``--all`` only: nothing takes longer than to see nothing.
 
 Verdicts are kept in ``build/mutants/verdicts.jsonl`` while a run goes on, so it may be interrupted
 and started again, and after a new test judges the survivors alone; `bench.mutants_record` has the
-rules by which a verdict still holds.
+rules by which a verdict still holds. ``--seconds`` ends a run early, and counts what is left.
 
 The summary goes to ``bench/results/mutants.md`` and ``.json``; with ``--match`` or ``--limit`` to
-``build/mutants``. It exits with 1 when mutants without an explanation survive.
+``build/mutants``. It exits with 1 when mutants without an explanation survive or some are left.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
 import re
 import sys
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -41,6 +44,7 @@ from bench.markdown import RESULTS, table, write_results
 from bench.mlperf_tiny import REPOSITORY
 from bench.mutants_judge import (
     FAILED_TEST,
+    LEFT,
     NOT_JUDGED,
     SURVIVED,
     VERDICTS,
@@ -109,19 +113,28 @@ class Report:
                 found.append((key, "there is no such mutant"))
         return found
 
-    def rows(self) -> list[tuple[str, int, int, int, int]]:
-        """For each file: mutants, killed, explained, surviving."""
+    @property
+    def left(self) -> int:
+        """How many nobody has judged yet."""
+        return sum(j.verdict == LEFT for j in self.judged)
+
+    def rows(self) -> list[tuple[str, int, int, int, int, int]]:
+        """For each file: mutants, killed, explained, surviving, not judged yet."""
         surviving = Counter(m.file for m in self.surviving)
         counts = Counter(j.mutant.file for j in self.judged)
         unnoticed = Counter(j.mutant.file for j in self.judged if j.survived)
+        left = Counter(j.mutant.file for j in self.judged if j.verdict == LEFT)
         return [
-            (file, n, n - unnoticed[file], unnoticed[file] - surviving[file], surviving[file])
+            (
+                *(file, n, n - unnoticed[file] - left[file]),
+                *(unnoticed[file] - surviving[file], surviving[file], left[file]),
+            )
             for file, n in sorted(counts.items())
         ]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        names = ("mutants", "killed", "explained", "surviving")
+        names = ("mutants", "killed", "explained", "surviving", "left")
         return {
             "made_with": _versions(),
             "files": {row[0]: dict(zip(names, row[1:], strict=True)) for row in self.rows()},
@@ -143,8 +156,8 @@ class Report:
     def text(self) -> str:
         """As Markdown."""
         rows = self.rows()
-        total = [sum(column) for column in list(zip(*rows, strict=True))[1:]] or [0] * 4
-        header = ("file", "mutants", "killed", "explained", "surviving")
+        total = [sum(column) for column in list(zip(*rows, strict=True))[1:]] or [0] * 5
+        header = ("file", "mutants", "killed", "explained", "surviving", "not judged yet")
         lines = [
             "# Mutants",
             "",
@@ -290,6 +303,7 @@ def run(
     *,
     everyone: bool = False,
     record: Path | None = None,
+    seconds: float = math.inf,
 ) -> Report:
     """Judge mutants.
 
@@ -299,6 +313,7 @@ def run(
         jobs: What runs at once.
         everyone: Judge those with an explanation too.
         record: A file of verdicts that may still hold; this run's are added to it.
+        seconds: Of wall-clock time, after which no further mutant is tried.
 
     Raises:
         UserError: the explanations or the record cannot be read.
@@ -310,6 +325,7 @@ def run(
     kernels = kernels_of(texts.values())
     found = courts(texts, kernels, jobs)
     progress = Progress("mutants", len(accused))
+    deadline = time.monotonic() + seconds
     judged: dict[Key, Judged] = {}
     pool = ThreadPoolExecutor(jobs)
     with Record(record, (SURVIVED,)) as verdicts:
@@ -320,6 +336,8 @@ def run(
             known_verdict = verdicts.find(*about)
             if known_verdict is not None:
                 return Judged(mutant, known_verdict)
+            if time.monotonic() > deadline:
+                return Judged(mutant, LEFT)
             result = court.judge(mutant)
             verdicts.add(*about, result.verdict)
             return result
@@ -348,6 +366,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="the first N of them")
     parser.add_argument("--all", action="store_true", help="judge explained ones too")
     parser.add_argument("--output", metavar="FOLDER", help="where the summary goes")
+    parser.add_argument("--seconds", type=float, default=math.inf, metavar="N", help="end early")
     parser.add_argument("--record", metavar="FILE", default=str(RECORD), help="verdicts so far")
     options = parser.parse_args(arguments)
     # A part must not replace the record of a complete run.
@@ -356,8 +375,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files = kernel_files()
         chosen = selected(files, options.match, options.limit)
-        record = Path(options.record)
-        report = run(chosen, files, options.jobs, everyone=options.all, record=record)
+        report = run(
+            chosen,
+            files,
+            options.jobs,
+            everyone=options.all,
+            record=Path(options.record),
+            seconds=options.seconds,
+        )
         write_results(folder, "mutants", report.text(), report.to_json())
     except MidgeError as error:
         print(f"bench.mutants: {error}", file=sys.stderr)
@@ -367,8 +392,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     for mutant in report.surviving:
         print(f"{mutant.id} in {mutant.function}: {mutant.change}")
-    print(f"wrote {folder}/mutants.md; {len(report.surviving)} survive without an explanation")
-    return 1 if report.surviving else 0
+    left = f", {report.left} are not judged yet" if report.left else ""
+    print(
+        f"wrote {folder}/mutants.md; {len(report.surviving)} survive without an explanation{left}"
+    )
+    return 1 if report.surviving or report.left else 0
 
 
 if __name__ == "__main__":

@@ -56,9 +56,10 @@ SAMPLE_SEEDS = range(5)
 SURVIVED = "survived"
 FAILED_TEST = "fails a unit test"
 NOT_JUDGED = "explained, not judged"
+LEFT = "not judged yet"
 VERDICTS = (
     *("does not build", "other outputs", "writes elsewhere", "crashes", "hangs"),
-    *(FAILED_TEST, SURVIVED, NOT_JUDGED),
+    *(FAILED_TEST, SURVIVED, NOT_JUDGED, LEFT),
 )
 
 _NAME = "trial"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from midge import commands
+from midge.compress.settings import ACTIVATIONS, OBSERVERS, WEIGHTS
 from midge.errors import MidgeError, UserError
 from midge.version import VERSION
 from midge.virtual_mcu import EMULATORS
@@ -52,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     _add_budget_options(compile_)
     compile_.set_defaults(run=commands.compile_model)
 
+    _add_quantize(commands_.add_parser("quantize", help="a float model and samples to integers"))
+    _add_inspect(commands_.add_parser("inspect", help="what quantisation cost a model, and where"))
+
     run = commands_.add_parser("run", help="run a model on the virtual microcontroller")
     _add_compile_options(run)
     run.add_argument("--input", metavar="FILE", help=".npy (one input) or .npz by tensor name")
@@ -76,6 +80,51 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_quantize(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a .onnx, .pt2 (torch.export), .tflite or .midge file")
+    command.add_argument(
+        *("--calibrate", "--calibration"),
+        required=True,
+        metavar="FILE",
+        help="samples like those it will meet: .npy [N, ...] or .npz by input's name",
+    )
+    command.add_argument("--labels", metavar="FILE", help="their classes: .npy of integers [N]")
+    command.add_argument("--evaluate", metavar="FILE", help="other samples for the figures")
+    command.add_argument("--evaluate-labels", metavar="FILE", help="their classes")
+    command.add_argument("--out", required=True, metavar="FILE", help="the .midge file to write")
+    command.add_argument("--weights", default="int8", choices=tuple(WEIGHTS))
+    command.add_argument("--activations", default="int8", choices=tuple(ACTIVATIONS))
+    command.add_argument("--observer", default=OBSERVERS[0], choices=OBSERVERS)
+    command.add_argument("--no-equalization", action="store_true")
+    command.add_argument("--no-bias-correction", action="store_true")
+    command.add_argument(
+        "--keep-float", action="append", default=[], metavar="LAYER", help="leave it in float32"
+    )
+    command.add_argument(
+        "--allow-float", action="store_true", help="operators without an integer form stay float32"
+    )
+    command.add_argument(
+        "--quick", action="store_true", help="leave out what each layer costs and would give back"
+    )
+    command.add_argument("--target", help="compare the emulated device too: see `midge targets`")
+    _add_report_options(command)
+    command.set_defaults(run=commands.quantize_model)
+
+
+def _add_inspect(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a quantised model: .midge, .tflite or .onnx")
+    command.add_argument("--evaluate", required=True, metavar="FILE", help=".npy [N, ...] or .npz")
+    command.add_argument("--labels", metavar="FILE", help="their classes: .npy of integers [N]")
+    command.add_argument("--reference", metavar="MODEL", help="the float model that it came from")
+    _add_report_options(command)
+    command.set_defaults(run=commands.inspect_model)
+
+
+def _add_report_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", metavar="FILE", help="write the report; - for standard output")
+    command.add_argument("--html", metavar="FILE", help="write the report as a page with pictures")
+
+
 def _add_budget_options(command: argparse.ArgumentParser) -> None:
     budget = command.add_argument_group("budget", "what it may take at most; else it is refused")
     budget.add_argument("--ram", metavar="SIZE", help="such as 32k; the stack counts")
@@ -85,7 +134,7 @@ def _add_budget_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_compile_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help="a .tflite file")
+    command.add_argument("model", help="a .midge, .tflite, .onnx or .pt2 file")
     command.add_argument(
         "--target", default="cortex-m4", help="a core or board: see `midge targets`"
     )

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from midge.c_emitter import choose_kernels
+from midge.compress import Report, inspect, take_samples
+from midge.compress import render_text as render_compression_text
 from midge.driver import Artifact, compare_layers, compile_graph, load
 from midge.driver.budget import Budget, check_budget
 from midge.driver.main_path import plan_graph
 from midge.driver.operators import operators_report
+from midge.driver.quantize import float_graph, quantize
 from midge.driver.report_data import report_of
 from midge.driver.selftest import selftest_files
 from midge.errors import UserError
@@ -147,6 +150,65 @@ def run_model(options: argparse.Namespace) -> int:
     if options.json != "-":
         print(render_text(report_of(artifact, result)))
     return 0
+
+
+def quantize_model(options: argparse.Namespace) -> int:
+    """`midge quantize`."""
+    if Path(options.out).suffix != ".midge":
+        raise UserError(f"{options.out}: a quantised model is written as .midge; name it so")
+    package = quantize(
+        options.model,
+        read_arrays(options.calibrate),
+        labels=_read_optional(options.labels),
+        evaluation=_read_optional(options.evaluate),
+        evaluation_labels=_read_optional(options.evaluate_labels),
+        target=options.target,
+        explained=not options.quick,
+        weights=options.weights,
+        activations=options.activations,
+        observer=options.observer,
+        equalization=not options.no_equalization,
+        bias_correction=not options.no_bias_correction,
+        keep_float=tuple(options.keep_float),
+        allow_float=options.allow_float,
+    )
+    package.save(options.out)
+    _write_compression_report(package.report, options)
+    if options.json != "-":
+        print(f"wrote {options.out}")
+    return 0
+
+
+def inspect_model(options: argparse.Namespace) -> int:
+    """`midge inspect`."""
+    graph = load(options.model)
+    reference = float_graph(options.reference) if options.reference else None
+    samples = take_samples(
+        graph if reference is None else reference,
+        read_arrays(options.evaluate),
+        _read_optional(options.labels),
+        "evaluation samples",
+    )
+    _write_compression_report(inspect(graph, samples, reference), options)
+    return 0
+
+
+def _read_optional(path: str | None) -> Any:
+    return None if path is None else read_arrays(path)
+
+
+def _write_compression_report(report: Report, options: argparse.Namespace) -> None:
+    """As files where they are asked for, and as text."""
+    content = report.to_json()
+    if options.json:
+        write_json(options.json, content)
+    if options.html:
+        from midge.report import render_quantization_html  # noqa: PLC0415
+
+        path = Path(options.html)
+        write_files(str(path.parent), {path.name: render_quantization_html(content)})
+    if options.json != "-":
+        print(render_compression_text(report))
 
 
 def show(options: argparse.Namespace) -> int:

@@ -221,7 +221,7 @@ def test_a_wrong_mutant_is_killed_and_an_equivalent_one_survives(
     for everyone, verdict in ((True, script.SURVIVED), (False, script.NOT_JUDGED)):
         report = script.run([wrong, equivalent], kernel_files(), jobs=2, everyone=everyone)
         assert [j.verdict for j in report.judged] == ["other outputs", verdict]
-        assert report.rows() == [(wrong.file, 2, 1, 1, 0)]
+        assert report.rows() == [(wrong.file, 2, 1, 1, 0, 0)]
         assert not report.surviving
         assert report.unreached, "the other pools' kernels"
 
@@ -232,6 +232,23 @@ def test_a_wrong_mutant_is_killed_and_an_equivalent_one_survives(
     assert [s["id"] for s in content["survivors"]] == [equivalent.id]
     assert equivalent.id in (tmp_path / "mutants.md").read_text("utf-8")
     assert script.main(["--match", wrong.id, *folder]) == 0
+    assert (
+        script.main(
+            [
+                "--match",
+                wrong.id,
+                "--seconds",
+                "-1",
+                "--output",
+                str(tmp_path),
+                "--record",
+                str(tmp_path / "none.jsonl"),
+            ]
+        )
+        == 1
+    )
+    content = json.loads((tmp_path / "mutants.json").read_text("utf-8"))
+    assert content["files"][wrong.file]["left"] == content["verdicts"]["not judged yet"] == 1
     # Both verdicts stand in the record now: a third run asks nobody.
     monkeypatch.setattr(script.Court, "judge", lambda *_: pytest.fail("judged again"))
     assert script.main(["--match", f"{wrong.id}|{equivalent.id}", *folder]) == 1

@@ -14,6 +14,26 @@ FILE = "floor_division_f32.h"
 """The kernel, whose mutants this test judges."""
 
 
+def near_ties(seed: int) -> NDArray[np.uint32]:
+    """Bits of pairs whose quotients, of 46 to 48 bits, lie as near to a tie of float32 as any can.
+
+    With mantissas a and b that is ``a * 2**24 = odd * b + r`` where r is 1 or -1.
+    """
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for number, divisor in enumerate(rng.integers(2**22, 2**23, 6000).tolist()):
+        # Half of them near a power of two, where the distance is one unit of the quotient.
+        b = 2 * divisor + 1 if number % 2 else 2**23 + divisor // 8 | 1
+        r = 1 if number % 4 < 2 else -1
+        odd = pow(-r * b, -1, 2**24) + 2**24
+        a = (odd * b + r) >> 24
+        if a < 2**24:
+            exponent = (46 + number % 3 + 127) << 23
+            sign = (number % 5 % 2) << 31
+            pairs.append((sign | exponent | a - 2**23, 127 << 23 | b - 2**23))
+    return np.array(pairs, np.uint32)
+
+
 def operands() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Every pair of special numbers; then pairs of all exponents, of near ones, and whole ones."""
     special = [0, 1, 2, 3, 0x3FFFFF, 0x400000, 0x7FFFFF, 0x800000, 0x800001, 0xFFFFFF, 0x1000000]
@@ -32,7 +52,7 @@ def operands() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     divisors = rng.integers(1, 4000, 20_000)
     multiples = np.stack([divisors * rng.integers(-4000, 4000, 20_000), divisors], axis=-1)
     whole = (multiples.astype(np.float32) * np.float32(2.0) ** -140).view(np.uint32)
-    every = np.concatenate([pairs, drawn, near, subnormal, whole])
+    every = np.concatenate([pairs, drawn, near, subnormal, whole, near_ties(1)])
     return tuple(np.ascontiguousarray(every[:, i]).view(np.float32) for i in (0, 1))  # type: ignore[return-value]
 
 

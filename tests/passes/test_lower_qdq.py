@@ -28,6 +28,7 @@ from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.graph.ops.extremum import Maximum
 from midge.graph.ops.fully_connected import FullyConnected
 from midge.graph.ops.gather import Gather
+from midge.graph.ops.layer_norm import LayerNorm
 from midge.graph.ops.logistic_tanh import Logistic, Tanh
 from midge.graph.ops.max_pool_2d import MaxPool2D
 from midge.graph.ops.mul import Mul
@@ -140,6 +141,8 @@ def one_layer(case: str, b: QdqBuilder) -> Tensor:
             y = b.layer("y", Add(), x, b.numbers("c", 4))
         case "softmax":
             y = b.layer("y", Softmax(), x)
+        case "layer_norm":
+            y = b.layer("y", LayerNorm(), x, b.numbers("gamma", 4), b.numbers("beta", 4))
         case "pool":
             y = b.layer("y", AveragePool2D(kernel=(2, 2), stride=(2, 2)), x)
         case _:
@@ -149,7 +152,7 @@ def one_layer(case: str, b: QdqBuilder) -> Tensor:
 
 LAYERS = (
     *("conv", "conv_per_tensor", "depthwise", "transpose_conv", "dense", "dense_with_zero_point"),
-    *("matmul", "mean", "add", "sub", "mul", "add_constants", "softmax", "pool"),
+    *("matmul", "mean", "add", "sub", "mul", "add_constants", "softmax", "pool", "layer_norm"),
 )
 
 

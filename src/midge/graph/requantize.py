@@ -84,11 +84,13 @@ def requantization(factors: npt.NDArray[np.float64], rounding: Rounding) -> Requ
 def scale_quotient(
     factors: tuple[float, float | npt.NDArray[np.float32]], divisor: float, rounding: Rounding
 ) -> npt.NDArray[np.float64]:
-    """``a * b / divisor`` of scales: in float32 under `half_even`, elsewhere in double precision."""
-    one = np.float32 if rounding is Rounding.HALF_EVEN else np.float64
-    a, b = (np.asarray(factor).astype(one) for factor in factors)
+    """``a * b / divisor`` of scales: in float32 under `half_even`, otherwise in double."""
     with np.errstate(all="ignore"):
-        return np.atleast_1d(np.asarray(a * b / one(divisor), np.float64))
+        if rounding is Rounding.HALF_EVEN:
+            a, b = (np.asarray(factor, np.float32) for factor in factors)
+            return np.atleast_1d(a * b / np.float32(divisor)).astype(np.float64)
+        c, d = (np.asarray(factor, np.float64) for factor in factors)
+        return np.atleast_1d(c * d / np.float64(divisor))
 
 
 def wrap_int32(values: Int64Array) -> Int64Array:

@@ -157,6 +157,10 @@ class _Conversion:
 
     def _convert(self, node: Node, op_name: str) -> None:
         in_place = _functional(node.op) if node.op not in CONVERTERS else None
+        if node.op.split(".")[1:2] in (["native_dropout"], ["_native_batch_norm_legit_functional"]):
+            raise UnsupportedError(
+                "is an operator of training; export the module in evaluation mode, module.eval()"
+            )
         converter = CONVERTERS.get(in_place or node.op)
         if converter is None:
             raise UnsupportedError("the operator is not supported")
@@ -167,7 +171,8 @@ class _Conversion:
                     f"computes in {meta.dtype.value}; supported: float32, integers and bool: "
                     + IN_FLOAT32
                 )
-        call = Call(node, op_name, self.builder, self, streaming=self.streaming)
+        called = replace(node, op=converter.op)
+        call = Call(called, op_name, self.builder, self, streaming=self.streaming)
         try:
             converted = converter.convert(call)
         except _ConsequenceError:

@@ -1,4 +1,4 @@
-"""Rewrites that keep every output bit."""
+"""Rewrites of graphs; those of `PIPELINE` keep every output bit."""
 
 from midge.passes.pipeline import PIPELINE, run_passes
 

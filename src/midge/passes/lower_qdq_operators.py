@@ -17,6 +17,7 @@ from midge.graph.ops.conversions import Cast, Dequantize, Quantize
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.graph.ops.fully_connected import FullyConnected
 from midge.graph.ops.l2_normalization import L2Normalization
+from midge.graph.ops.layer_norm import LayerNorm
 from midge.graph.ops.log_softmax import LogSoftmax
 from midge.graph.ops.logistic_tanh import Logistic, Tanh
 from midge.graph.ops.mul import Mul
@@ -25,6 +26,7 @@ from midge.graph.ops.reductions import Mean
 from midge.graph.ops.softmax import Softmax
 from midge.graph.ops.transpose_conv import TransposeConv
 from midge.graph.ops.variable import AssignVariable
+from midge.graph.quantized_forms import quantize_layer_norm
 from midge.passes.lower_qdq_conversion import Conversion, Function
 from midge.passes.lower_qdq_numbers import (
     CODES,
@@ -169,6 +171,8 @@ class Lowering(Conversion):
             self._lower_assignment(op)
         elif isinstance(attributes, Weighted):
             self._lower_weighted(op, attributes)
+        elif isinstance(attributes, LayerNorm):
+            self._lower_layer_norm(op)
         elif keeps_quantization(attributes):
             self._lower_keeping(op)
         else:
@@ -275,6 +279,24 @@ class Lowering(Conversion):
         data = codes.astype(dtype.numpy)
         made = self._free(f"{op.name}.bias")
         return self._declare(Tensor(made, data.shape, dtype, quantization, data))
+
+    def _lower_layer_norm(self, op: Op) -> None:
+        """Gamma and beta become what the integers' arithmetic wants of them."""
+        x, y = self._as_integers(op.inputs[0]), self._wanted(op.outputs[0])
+        if x.quantization is None or y.quantization is None or y.dtype is not x.dtype:
+            raise UserError(f"its input is {x.dtype.value} and its output {y.dtype.value}")
+        ranges = {op.inputs[0]: x.quantization, op.outputs[0]: y.quantization}
+        single = self._rounding is not Rounding.TFLITE_DOUBLE
+        rounding = Rounding.SINGLE if single else Rounding.TFLITE_DOUBLE
+        (lowered,), made = quantize_layer_norm(
+            self._graph, op, ranges, activations=x.dtype, rounding=rounding
+        )
+        constants = [
+            self._declare(replace(made[n], name=self._free(n))) if n else None
+            for n in lowered.inputs[1:]
+        ]
+        inputs = [x, *constants]
+        self._choose(op, [lowered.attributes], inputs, {op.outputs[0]: [y]}, op.outputs)
 
     def _lower_keeping(self, op: Op) -> None:
         graph = self._graph

@@ -1,4 +1,4 @@
-"""Kernels of gru: `gru_s8.h`, `gru_s16.h`, `gru_f32.h`.
+"""Kernels of gru: `gru_s8.h`, `gru_s8_dsp.h`, `gru_s16.h`, `gru_f32.h`.
 
 The sequence is a loop in the kernel: the code is the same for one step and for a thousand, and a
 run of one step costs one step. A hidden state that is not kept stands in scratch.
@@ -38,6 +38,7 @@ class _Gru(Kernel):
         state_bytes: Of an element of the hidden state.
         state_type: In C.
         reads_first: A row of x is read wholly before its row of y is written.
+        arrays: Constants among the arguments, NULL where a layer has none.
     """
 
     kinds = (Gru.kind,)
@@ -45,6 +46,7 @@ class _Gru(Kernel):
     state_type: str
     start: str
     reads_first: bool
+    arrays: tuple[str, ...] = ("weights", "recurrent", "bias", "recurrent_bias")
 
     def _kept_elements(self, layer: Layer) -> int:
         """Of the hidden state in scratch, in multiples of 4."""
@@ -117,10 +119,7 @@ class _Gru(Kernel):
             places.inputs[HIDDEN] if stateful else in_scratch(0),
             "NULL" if stateful else place(HIDDEN, "initial"),
             in_scratch(kept) if work else "NULL",
-            *(
-                places.constant(name) if name in constants else "NULL"
-                for name in ("weights", "recurrent", "bias", "recurrent_bias")
-            ),
+            *(places.constant(name) if name in constants else "NULL" for name in self.arrays),
         )
         return Call(arguments, struct, fields, (*held, *further))
 
@@ -145,16 +144,23 @@ class GruInteger(_Gru):
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights as they stand in the graph."""
+        fields, constants, further = self._integer_fields(layer, places)
+        for name, index in (("weights", WEIGHTS), ("recurrent", RECURRENT)):
+            constants[name] = np.asarray(layer.input(index).data, np.int8)
+        return self._call(layer, places, "midge_gru", fields, constants, further)
+
+    def _integer_fields(
+        self, layer: Layer, places: Places
+    ) -> tuple[dict[str, object], dict[str, npt.NDArray[np.generic]], tuple[Constant, ...]]:
+        """``struct midge_gru``, the biases, and the arrays that the struct names."""
         x, w, v = layer.input(X), layer.input(WEIGHTS), layer.input(RECURRENT)
         b, c = layer.optional(BIAS), layer.optional(RECURRENT_BIAS)
         factors = _attributes(layer).factors(layer.inputs, layer.output)
-        constants: dict[str, npt.NDArray[np.generic]] = {
-            "weights": np.asarray(w.data, np.int8),
-            "recurrent": np.asarray(v.data, np.int8),
-            "bias": weighted.folded_bias(x, w, b, channel_axis=0),
+        biases: dict[str, npt.NDArray[np.generic]] = {
+            "bias": weighted.folded_bias(x, w, b, channel_axis=0)
         }
         if c is not None:
-            constants["recurrent_bias"] = np.asarray(c.data, np.int32)
+            biases["recurrent_bias"] = np.asarray(c.data, np.int32)
         fields = self._shape(layer)
         further: tuple[Constant, ...] = ()
         sums: tuple[tuple[str, Tensor, Tensor, Tensor | None], ...] = (
@@ -169,7 +175,43 @@ class GruInteger(_Gru):
         # A hidden state has 16 bits.
         fields["output"], _ = weighted.factor_fields(factors.output, True, places)
         fields["y_zero"] = layer.output.zero_point
-        return self._call(layer, places, "midge_gru", fields, constants, further)
+        return fields, biases, further
+
+
+class GruDsp(GruInteger):
+    """Two rows of the weights at a time, from widened rows."""
+
+    variant = "dsp"
+    requires = frozenset({"dsp"})
+    arrays = (
+        *("gate_weights", "new_weights", "gate_recurrent", "new_recurrent"),
+        *("bias", "recurrent_bias"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__(DType.INT8, "s8_dsp")
+
+    def _padded(self, layer: Layer) -> tuple[int, int]:
+        features, units = layer.input(X).shape[2], layer.output.shape[2]
+        return -(-features // 4) * 4, -(-units // 4) * 4
+
+    def _work_elements(self, layer: Layer) -> int:
+        """Widened, a row of the input and a hidden state; then both gates of each unit."""
+        return sum(self._padded(layer)) + 2 * layer.output.shape[2]
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights interleaved for pairs of rows: a unit's two gates, then two units' new states."""
+        fields, constants, further = self._integer_fields(layer, places)
+        units = layer.output.shape[2]
+        for name, index in (("weights", WEIGHTS), ("recurrent", RECURRENT)):
+            rows = np.asarray(layer.input(index).data, np.int8)
+            gates = np.stack([rows[:units], rows[units : 2 * units]], axis=1)
+            gates = gates.reshape(2 * units, rows.shape[1])
+            constants[f"gate_{name}"] = weighted.interleaved_pairs(gates)
+            constants[f"new_{name}"] = weighted.interleaved_pairs(rows[2 * units :])
+        features, padded_units = self._padded(layer)
+        fields = {"padded_features": features, "padded_units": padded_units, "gru": fields}
+        return self._call(layer, places, "midge_gru_dsp", fields, constants, further)
 
 
 class GruFloat(_Gru):
@@ -199,4 +241,4 @@ class GruFloat(_Gru):
         return self._call(layer, places, "midge_gru_f32", self._shape(layer), constants)
 
 
-KERNELS = (GruInteger(DType.INT8, "s8"), GruInteger(DType.INT16, "s16"), GruFloat())
+KERNELS = (GruInteger(DType.INT8, "s8"), GruDsp(), GruInteger(DType.INT16, "s16"), GruFloat())

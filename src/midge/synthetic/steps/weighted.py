@@ -174,6 +174,7 @@ _WEIGHTS_ZERO = {
 _INT16_ZEROS = {
     "weights_zero_point_-128": replace(_LONG, per_tensor=True, zero_point=-128),
     "weights_zero_point_5": replace(_LONG, per_tensor=True, zero_point=5),
+    "weights_zero_point_1": replace(_LONG, per_tensor=True, zero_point=1),
     "int32_bias_weights_zero_point_3": Numbers(per_tensor=True, zero_point=3),
     "zero_points": replace(
         _LONG,
