@@ -81,7 +81,7 @@ def quantize_graph(
         lowered = lower(with_corrections(source, corrections), annotations, observed, settings)
     basis = Basis(source, annotations, observed, settings, corrections, lowered, samples)
     notes = (*_notes(reference, samples, settings, lowered.graph), *lowered.remarks)
-    report = _report(basis, samples, evaluation, explained, equalized, notes)
+    report = report_of(basis, samples, evaluation, explained, equalized, notes)
     return Quantized(lowered.graph, report, reference)
 
 
@@ -120,7 +120,7 @@ def _notes(
     return tuple(notes)
 
 
-def _report(
+def report_of(
     basis: Basis,
     samples: Samples,
     evaluation: Samples | None,
@@ -128,6 +128,16 @@ def _report(
     equalized: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Report:
+    """Measure a quantised network.
+
+    Args:
+        basis: The network with all that it was made from.
+        samples: What it was calibrated on.
+        evaluation: What the figures are of; the calibration samples where left out.
+        explained: Measure what single layers cost and what would give it back.
+        equalized: Layers whose output channels were evened out.
+        notes: What a reader should know.
+    """
     judged = evaluation or samples
     compared = compare(basis.graph, basis.lowered, judged)
     noises, right, given = compared.layers, compared.right, compared.given

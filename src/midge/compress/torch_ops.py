@@ -237,6 +237,8 @@ OPERATORS: dict[str, Operator] = {
     "cos": _of_one(torch.cos),
     "abs": _of_one(torch.abs),
     "neg": _of_one(torch.neg),
+    "cast": lambda _a, v, y: v[0].to(torch.float32 if y.dtype is DType.FLOAT32 else torch.int64),
+    "read_variable": _of_one(lambda x: x),
 }
 
 

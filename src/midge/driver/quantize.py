@@ -147,7 +147,7 @@ def quantize(
         UnsupportedError: operators cannot be imported, or have no integer form; all are named.
         ToolError: a package that reads the model is not installed.
     """
-    chosen = _settings(settings)
+    chosen = settings_of(settings)
     graph = float_graph(model, calibration, example_inputs, streaming=streaming)
     samples = take_samples(graph, calibration, labels)
     judged = None
@@ -158,7 +158,12 @@ def quantize(
     return package if target is None else package.with_device()
 
 
-def _settings(given: dict[str, Any]) -> QuantizeSettings:
+def settings_of(given: dict[str, Any]) -> QuantizeSettings:
+    """Keyword arguments as settings.
+
+    Raises:
+        UserError: one has a name or value that there is none of.
+    """
     try:
         return QuantizeSettings(**given)
     except TypeError:

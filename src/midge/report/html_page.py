@@ -36,7 +36,7 @@ def render_html(report: dict[str, Any]) -> str:
     """
     plan = report["memory_plan"]
     rows = read_plan(plan)
-    page = _environment().get_template("page.html")
+    page = page_environment().get_template("page.html")
     return page.render(
         report=report,
         figures=headline(report),
@@ -51,7 +51,8 @@ def render_html(report: dict[str, Any]) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Where templates of pages are found, and the filters that they use."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("midge.report", ""),
         autoescape=True,

@@ -199,7 +199,10 @@ def test_a_state_that_the_module_takes_and_gives(cell: str) -> None:
         return (steps, *last) if cell == "LSTM" else (steps, last)
 
     module = module_of(forward, cell=getattr(nn, cell)(5, 4, batch_first=True))
-    inputs = [torch.randn(1, 2, 5), *(torch.randn(1, 1, 4) for _ in range(2 if cell == "LSTM" else 1))]
+    inputs = [
+        torch.randn(1, 2, 5),
+        *(torch.randn(1, 1, 4) for _ in range(2 if cell == "LSTM" else 1)),
+    ]
     graph = import_exported(exported(module, *inputs), streaming=True)
     expect_answers(graph, inputs, answers(module, inputs))
 
@@ -218,7 +221,9 @@ def test_cells(cell: str) -> None:
 
 def test_bidirectional_layers_do_not_stream() -> None:
     module = _recurrent(nn.GRU, bidirectional=True)
-    with pytest.raises(UnsupportedError, match=r"cell\.gru \(aten\.gru\.input.*\): is bidirectional"):
+    with pytest.raises(
+        UnsupportedError, match=r"cell\.gru \(aten\.gru\.input.*\): is bidirectional"
+    ):
         import_module(module, torch.randn(3, 1, 5), streaming=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from torch_programs import answers, check, exported, expect_answers, saved
+from torch_programs import answers, check, expect_answers, exported, saved
 
 from midge.importers.torch_archive import import_pt2
 from midge.importers.torch_export import import_exported, import_module

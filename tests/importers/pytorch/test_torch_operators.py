@@ -1,5 +1,7 @@
 """Every converter, with many attributes, against PyTorch: as exported, decomposed, and from .pt2."""
 
+# ruff: noqa: PLW0108 - a bare name would import PyTorch when the test is collected
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -22,7 +24,16 @@ ELSEWHERE = frozenset(
         *("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "convolution", "linear"),
         *("gru", "gru_cell", "lstm", "lstm_cell", "zeros", "copy", "_convolution", "clone"),
         # PyTorch gives them only in archives of older versions, or another name in their place.
-        *("clip", "concat", "concatenate", "multiply", "true_divide", "sgn", "swapaxes", "swapdims"),
+        *(
+            "clip",
+            "concat",
+            "concatenate",
+            "multiply",
+            "true_divide",
+            "sgn",
+            "swapaxes",
+            "swapdims",
+        ),
         *("broadcast_to", "ravel", "reshape_as", "view_as", "view_of", "type_as", "numpy_T"),
         *("lift_fresh", "detach_", "new_zeros", "norm", "triu", "alpha_dropout", "feature_dropout"),
         *("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),

@@ -48,9 +48,7 @@ def _quantized(per_channel: bool) -> tuple[Any, Any]:
 
 def _stored(graph: Graph) -> dict[str, Any]:
     return {
-        name: t
-        for name, t in graph.tensors.items()
-        if t.is_constant and t.quantization is not None
+        name: t for name, t in graph.tensors.items() if t.is_constant and t.quantization is not None
     }
 
 

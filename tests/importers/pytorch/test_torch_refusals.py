@@ -81,12 +81,14 @@ def test_other_types() -> None:
 
 def test_branches_on_values() -> None:
     module = module_of(lambda self, x: x * 2 if x.sum() > 0 else x)  # noqa: ARG005
-    with pytest.raises(UserError, match=r"(?s)torch\.export cannot export it: .*data-dep.*Branches"):
+    with pytest.raises(
+        UserError, match=r"(?s)torch\.export cannot export it: .*data-dep.*Branches"
+    ):
         import_module(module, torch.ones(3))
 
 
 def test_control_flow() -> None:
-    def forward(self: Any, x: Any) -> Any:
+    def forward(self: Any, x: Any) -> Any:  # noqa: ARG001
         return torch.cond(x.sum() > 0, lambda v: v + 1, lambda v: v - 1, (x,))
 
     message = message_of(module_of(forward), torch.ones(3))

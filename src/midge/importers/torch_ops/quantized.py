@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from midge.errors import UnsupportedError, UserError
-from midge.graph import Array, DType, Quantization, Tensor
+from midge.graph import Array, DType, Quantization, Rounding, Tensor
 from midge.graph.ops.conversions import Dequantize, Quantize
 from midge.importers.torch_ops.call import Call, axis_of
 from midge.importers.torch_ops.registry import converts
@@ -40,7 +40,9 @@ def quantize_per_tensor(call: Call) -> Tensor:
         raise UnsupportedError(
             f"quantises to {low} to {high}; supported: the whole range of {dtype.value}"
         )
-    return call.emit(Quantize(to=stored), x, quantization=quantization)
+    # PyTorch multiplies by the scale's inverse, which may differ in the last digit of a quotient.
+    half_even = Quantize(to=stored, rounding=Rounding.HALF_EVEN)
+    return call.emit(half_even, x, quantization=quantization)
 
 
 @converts(*_overloads("quantize_per_channel", "default"))
