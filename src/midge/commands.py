@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from midge.c_emitter import choose_kernels
 from midge.compress import Report, inspect, take_samples
 from midge.compress import render_text as render_compression_text
+from midge.compress.pictures import pictures_of
 from midge.driver import Artifact, compare_layers, compile_graph, load
 from midge.driver.budget import Budget, check_budget
 from midge.driver.main_path import plan_graph
@@ -27,6 +29,7 @@ from midge.report import (
     render_html,
     render_operators_markdown,
     render_operators_text,
+    render_quantization_html,
     render_text,
 )
 from midge.virtual_mcu import Target, target
@@ -173,7 +176,7 @@ def quantize_model(options: argparse.Namespace) -> int:
         allow_float=options.allow_float,
     )
     package.save(options.out)
-    _write_compression_report(package.report, options)
+    _write_compression_report(package.report, options, lambda: package.html)
     if options.json != "-":
         print(f"wrote {options.out}")
     return 0
@@ -189,7 +192,13 @@ def inspect_model(options: argparse.Namespace) -> int:
         _read_optional(options.labels),
         "evaluation samples",
     )
-    _write_compression_report(inspect(graph, samples, reference), options)
+    report = inspect(graph, samples, reference)
+
+    def page() -> str:
+        pictures = pictures_of(graph, samples, reference)
+        return render_quantization_html({**report.to_json(), "pictures": pictures})
+
+    _write_compression_report(report, options, page)
     return 0
 
 
@@ -197,16 +206,16 @@ def _read_optional(path: str | None) -> Any:
     return None if path is None else read_arrays(path)
 
 
-def _write_compression_report(report: Report, options: argparse.Namespace) -> None:
+def _write_compression_report(
+    report: Report, options: argparse.Namespace, page: Callable[[], str]
+) -> None:
     """As files where they are asked for, and as text."""
     content = report.to_json()
     if options.json:
         write_json(options.json, content)
     if options.html:
-        from midge.report import render_quantization_html  # noqa: PLC0415
-
         path = Path(options.html)
-        write_files(str(path.parent), {path.name: render_quantization_html(content)})
+        write_files(str(path.parent), {path.name: page()})
     if options.json != "-":
         print(render_compression_text(report))
 

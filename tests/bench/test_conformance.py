@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from bench.conformance import judge
 from bench.conformance_cases import Case, Skipped, all_cases, listed_operators
+
 from midge.importers.onnx_ops import CONVERTERS
 
 

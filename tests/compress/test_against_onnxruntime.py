@@ -139,7 +139,10 @@ def test_int8_loses_no_more_than_onnxruntimes_quantiser(trained: Trained, tmp_pa
     assert accuracy["float"] > 0.95
     assert accuracy["ours"] > accuracy["float"] - 0.01
     assert accuracy["ours"] > accuracy["theirs"] - 0.005
-    assert snr_db(trained.answers, ours) > snr_db(trained.answers, theirs)
+    # Theirs is 26.6 dB on a processor without VNNI, ours 38.4 dB anywhere; the same ranges without
+    # search and correction give ours 38.1 dB.
+    assert snr_db(trained.answers, ours) > 36
+    assert snr_db(trained.answers, ours) > snr_db(trained.answers, theirs) - 0.5
 
 
 def test_int4_weights_lose_little_and_int16_next_to_nothing(trained: Trained) -> None:

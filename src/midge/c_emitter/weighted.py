@@ -30,6 +30,12 @@ SUM_ROUNDINGS = {**ROUNDINGS, Rounding.HALF_EVEN: "MIDGE_HALF_EVEN"}
 """The same of numbers that become int8 or int16 at once."""
 _NARROW_SHIFT = 17
 """From this shift on `requantize_16x8.h` needs the upper word of a product alone."""
+_INT4_SHIFTS = np.array([12, 8, 28, 24, 4, 0, 20, 16], np.uint32)
+"""Of each of eight taps in its word: see `device/kernels/int4_dsp.h`."""
+_INT4_BLOCK_SUM = 4095
+"""Magnitudes of weights may come to this: times 128 and 2**12, the sum is under 2**31."""
+_INT4_BLOCK = 496
+"""Weights of -8 that do not come to more, a multiple of 16, for which the kernels are unrolled."""
 
 
 def folded_bias(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> npt.NDArray[np.int32]:
@@ -152,6 +158,31 @@ def interleaved_pairs(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     outputs, taps = weights.shape
     padded = np.pad(weights, ((0, outputs % 2), (0, -taps % 4)))
     return padded.reshape(-1, 2, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3).reshape(-1)
+
+
+def interleaved_int4_pairs(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.uint32]:
+    """Rows [outputs, taps] of int4 elements as words of eight, alternating between two outputs.
+
+    Taps are filled up to a multiple of 8 and outputs to a multiple of 2, with zeros. Where each
+    tap stands in its word follows `device/kernels/int4_dsp.h`.
+    """
+    outputs, taps = weights.shape
+    padded = np.pad(weights, ((0, outputs % 2), (0, -taps % 8))).astype(np.uint32) & 15
+    shifted = padded.reshape(-1, 2, padded.shape[1] // 8, 8) << _INT4_SHIFTS
+    words = np.bitwise_or.reduce(shifted, axis=3).transpose(0, 2, 1).reshape(-1)
+    return np.asarray(words, np.uint32)
+
+
+def int4_block(weights: npt.NDArray[np.int8]) -> int:
+    """How many taps of rows [outputs, taps] `int4_dsp.h` sums before it scales the sum back.
+
+    Returns:
+        All taps, rounded up to a multiple of 8, where no sum of them can leave int32; else what
+        always holds, 496.
+    """
+    taps = weights.shape[1]
+    greatest = int(np.abs(weights.astype(np.int64)).sum(axis=1).max())
+    return -(-taps // 8) * 8 if greatest <= _INT4_BLOCK_SUM else _INT4_BLOCK
 
 
 def padded_bias(bias: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

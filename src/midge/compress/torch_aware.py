@@ -53,7 +53,7 @@ class WeightCodes:
     share: Tensor | float = 1.0
 
 
-class FakeQuantized(nn.Module):
+class FakeQuantized(nn.Module):  # type: ignore[misc]
     """A graph as a module that computes what its integer form will, up to a step of rounding.
 
     It takes and gives what the source model does: float32 [n, ...] in the source's order of
@@ -364,11 +364,7 @@ def _expect_known(graph: Graph) -> None:
             f"{graph.name}: keeps state from call to call in {names}; train on whole sequences: "
             "export the module without streaming"
         )
-    unknown = [
-        f"{op.name!r} ({op.kind})"
-        for op in graph.ops
-        if not torch_ops.is_known(op)
-    ]
+    unknown = [f"{op.name!r} ({op.kind})" for op in graph.ops if not torch_ops.is_known(op)]
     if unknown:
         raise UnsupportedError(
             f"{graph.name}: {len(unknown)} operators have no form that training passes through: "

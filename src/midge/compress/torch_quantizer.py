@@ -70,9 +70,7 @@ class AwareTraining:
         known = dict(report.accuracy or {})
         if (found := accuracy(right, judged.labels)) is not None:
             known["float"] = found
-        report = replace(
-            report, float_vs_integer=agreement(right, given), accuracy=known or None
-        )
+        report = replace(report, float_vs_integer=agreement(right, given), accuracy=known or None)
         return Quantized(lowered.graph, report, self.reference)
 
 

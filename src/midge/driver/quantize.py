@@ -19,11 +19,13 @@ from midge.compress import (
 )
 from midge.compress.evaluate import stored_inputs, to_real
 from midge.compress.measure import Answers, accuracy, agreement, answers_of
+from midge.compress.pictures import pictures_of
 from midge.driver.artifact import Artifact
 from midge.driver.main_path import compile_graph, load, save
 from midge.errors import UserError
 from midge.graph import Graph
 from midge.passes.to_channels_last import to_channels_last
+from midge.report import render_quantization_html
 
 MOST_ON_DEVICE = 16
 """Samples that the virtual microcontroller runs for the report."""
@@ -103,6 +105,12 @@ class Package:
     def text(self) -> str:
         """The report for a terminal."""
         return render_text(self.report)
+
+    @cached_property
+    def html(self) -> str:
+        """The report as a page with pictures, for a browser; runs both networks once more."""
+        pictures = pictures_of(self.graph, self.evaluation, self.reference)
+        return render_quantization_html({**self.report.to_json(), "pictures": pictures})
 
 
 def quantize(

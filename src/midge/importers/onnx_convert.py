@@ -16,6 +16,9 @@ from midge.importers.onnx_ops import CONVERTERS, KEEP_CODES, outputs_of
 from midge.importers.onnx_ops.constants import graph_type
 from midge.importers.onnx_ops.operands import Context, OnnxOp, Value
 
+_MISFITS = (ArithmeticError, IndexError, KeyError, MemoryError, TypeError, ValueError)
+"""What NumPy and Python raise on operands that no converter has foreseen."""
+
 
 class Converter:
     """One pass over a model.
@@ -84,6 +87,12 @@ class Converter:
             made = self._converted(node)
         except UserError as error:
             self.problems.append(f"node {node.name!r} ({_type(node)}): {error}")
+            return
+        except _MISFITS as error:
+            detail = str(error) or type(error).__name__
+            self.problems.append(
+                f"node {node.name!r} ({_type(node)}): its operands do not fit ({detail})"
+            )
             return
         for name, value in zip(node.outputs, made, strict=False):
             if name and value is not None:

@@ -21,8 +21,10 @@ from midge.graph import Array
 from midge.importers.onnx_wire import expect_moderate
 
 LARGEST_FILE_BYTES = 1 << 28
-MOST_NODES = 1 << 14
+MOST_NODES = 1 << 13
 """Of a graph."""
+MOST_OPERANDS = 1 << 11
+"""Inputs or outputs of a node."""
 HIGHEST_RANK = 8
 OLDEST_OPSET = 13
 NEWEST_OPSET = 28
@@ -246,6 +248,8 @@ def _node(node: Any, index: int) -> OnnxNode:
     attributes = {a.name: a for a in node.attribute}
     if len(attributes) != len(node.attribute):
         raise ValueError(f"node {index} has two attributes of one name")
+    if max(len(node.input), len(node.output)) > MOST_OPERANDS:
+        raise ValueError(f"node {index} has over {MOST_OPERANDS} inputs or outputs")
     domain = "" if node.domain == "ai.onnx" else node.domain
     name = node.name or f"{node.op_type}_{index}"
     return OnnxNode(

@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 from google.protobuf.descriptor import FieldDescriptor
 
-MOST_FIELDS = 1 << 18
+MOST_FIELDS = 1 << 17
 """Fields of all messages; a network of a thousand nodes has some ten thousand."""
 MOST_PACKED_BYTES = 1 << 24
 """Of numbers that stand as variable-length integers, each of which may have one byte."""
@@ -72,6 +72,8 @@ class _Walk:
                 raise ValueError(f"holds over {MOST_PACKED_BYTES} bytes of single numbers")
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
+        if at < end and self._data[at] < 128:
+            return self._data[at], at + 1
         value = shift = 0
         while at < end and shift < 70:
             byte = self._data[at]

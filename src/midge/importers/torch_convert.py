@@ -70,6 +70,8 @@ class _Conversion:
         # another of the family is changed in place.
         self.family: dict[str, str] = {}
         self.stale: dict[str, str] = {}
+        # What an operator in place gives is the tensor that it has changed.
+        self.same: dict[str, str] = {}
         self.mutations = dict(program.mutations)
         self.written = {*program.mutations, *_changed_in_place(program)} & program.buffers
 
@@ -97,6 +99,7 @@ class _Conversion:
 
     def graph_tensor(self, name: str) -> Tensor:
         """The tensor of a value; a constant is taken into the graph."""
+        name = self.same.get(name, name)
         if name in self.stale:
             raise UnsupportedError(
                 f"reads {name} after {self.stale[name]} has changed memory that it shares in "
@@ -194,11 +197,13 @@ class _Conversion:
             if in_place:
                 self._change_in_place(node, first.name, made[0])
             elif converter.may_alias:
-                oldest = self.family.get(first.name, first.name)
+                whole = self.same.get(first.name, first.name)
+                oldest = self.family.get(whole, whole)
                 self.family |= dict.fromkeys(node.outputs, oldest)
 
     def _change_in_place(self, node: Node, changed: str, result: Tensor | None) -> None:
         """From here on `changed` is the result; whatever shares its memory cannot be read."""
+        changed = self.same.get(changed, changed)
         oldest = self.family.get(changed, changed)
         if oldest in self.program.inputs:
             raise UnsupportedError(f"changes the input {oldest} in place; work on a clone of it")
@@ -208,8 +213,7 @@ class _Conversion:
         if result is not None and result.shape != self.graph_tensor(changed).shape:
             raise UserError(f"changes {changed} to another shape in place")
         self.values[changed] = result
-        for output in node.outputs:
-            self.family[output] = oldest
+        self.same |= dict.fromkeys(node.outputs, changed)
         if oldest in self.program.buffers:
             self.mutations[oldest] = oldest
 
@@ -289,9 +293,10 @@ def _changed_in_place(program: Program) -> set[str]:
         first = node.arguments.get("self", node.arguments.get("input"))
         if isinstance(first, Ref):
             oldest = family.get(first.name, first.name)
-            if _functional(node.op):
+            in_place = node.op not in CONVERTERS and _functional(node.op)
+            if in_place:
                 changed.add(oldest)
-            if node.op in CONVERTERS and CONVERTERS[node.op].may_alias:
+            if in_place or (node.op in CONVERTERS and CONVERTERS[node.op].may_alias):
                 family |= dict.fromkeys(node.outputs, oldest)
     return changed
 

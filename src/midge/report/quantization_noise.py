@@ -82,11 +82,13 @@ def draw_noise(
         costliest: Whole names of the layers that cost most.
     """
     shown = [r for r in layers if r["snr_db"] is not None or r["own_snr_db"] is not None]
-    figures = [v for r in shown for v in (r["snr_db"], r["own_snr_db"]) if v is not None]
+    figures: list[float] = [
+        v for r in shown for v in (r["snr_db"], r["own_snr_db"]) if v is not None
+    ]
     if not figures:
         return None
-    low = 10 * math.floor(min(*figures, 0) / 10)
-    high = max(10 * math.ceil(max(figures) / 10), low + 10)
+    low = 10 * math.floor(min(figures) / 10)
+    high = max(10 * math.ceil(max(figures) / 10), low + 20)
     every = 10 * math.ceil((high - low) / 100)
 
     def x(value: float) -> float:
@@ -98,8 +100,8 @@ def draw_noise(
     rows = []
     for number, layer in enumerate(shown):
         cost = ""
-        if layer["name"] in costliest and layer["cost_db"] is not None:
-            cost = f"costs {layer['cost_db']:.1f}{NO_BREAK}dB" if layer["cost_db"] > 0 else ""
+        if layer["name"] in costliest:
+            cost = f"costs {layer['cost_db']:.1f}{NO_BREAK}dB"
         rows.append(
             NoiseRow(
                 y=NOISE_TOP + ROW * (number + 0.5),
@@ -149,7 +151,7 @@ def draw_cloud(outputs: Json) -> Cloud:
     Args:
         outputs: Of the pictures.
     """
-    values = [v for pair in outputs["points"] for v in pair]
+    values: list[float] = [v for pair in outputs["points"] for v in pair]
     low, high = min(values), max(values)
     margin = 0.04 * (high - low) or max(0.5, 0.01 * abs(high))
     low, high = low - margin, high + margin

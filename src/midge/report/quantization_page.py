@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from midge.report.wording import (
 
 Json = dict[str, Any]
 
+LEAST_COST_DB = 0.05
+"""What is less is written as 0.0, and may be the luck of rounding."""
 MOST_OPEN = 9
 """Layers whose pictures stand open; the others are in a part that a reader opens."""
 
@@ -91,7 +93,11 @@ def render_quantization_html(content: Json) -> str:
     pictures = content.get("pictures") or {}
     by_name = {picture["name"]: picture for picture in pictures.get("layers", ())}
     names = familiar_names(layer["name"] for layer in content["layers"])
-    rows = [_row(content, layer, names, by_name.get(layer["name"])) for layer in content["layers"]]
+    costly = _costly(content)
+    rows = [
+        _row(content, layer, names[layer["name"]], costly, by_name.get(layer["name"]))
+        for layer in content["layers"]
+    ]
     drawn = [row for row in rows if row.histogram is not None]
     worst = sorted(drawn, key=_noise)[:MOST_OPEN]
     outputs = pictures.get("outputs")
@@ -99,10 +105,10 @@ def render_quantization_html(content: Json) -> str:
     return page.render(
         report=content,
         inspected=not content["settings"],
-        cards=_cards(content),
+        cards=_cards(content, names, costly),
         rows=rows,
         names=names,
-        noise=draw_noise(content["layers"], names, content["costliest"]),
+        noise=draw_noise(content["layers"], names, costly),
         opened=[row for row in drawn if row in worst],
         others=[row for row in drawn if row not in worst],
         outputs=outputs,
@@ -121,10 +127,20 @@ def _noise(row: LayerRow) -> tuple[int, float]:
     return (row.rank or 4, float("inf") if own is None else own)
 
 
+def _costly(content: Json) -> list[str]:
+    """Those of the costliest layers of which it was measured that they cost anything."""
+    costs = {layer["name"]: layer["cost_db"] or 0.0 for layer in content["layers"]}
+    return [n for n in content["costliest"] if costs.get(n, 0.0) >= LEAST_COST_DB]
+
+
 def _row(
-    content: Json, layer: Json, names: Mapping[str, str], picture: Mapping[str, Any] | None
+    content: Json,
+    layer: Json,
+    short: str,
+    costly: Sequence[str],
+    picture: Mapping[str, Any] | None,
 ) -> LayerRow:
-    costliest, name = content["costliest"], layer["name"]
+    name = layer["name"]
     whole = {"int8": 256, "int16": 65_536}.get(layer["dtype"])
     codes = ""
     spanned = codes_spanned(layer["low"], layer["high"], layer["scale"])
@@ -133,11 +149,11 @@ def _row(
     drawn = dict(picture) if picture is not None else None
     return LayerRow(
         name=name,
-        short=names[name],
+        short=short,
         data=layer,
         codes=codes,
         why=reasons(layer, picture),
-        rank=1 + list(costliest).index(name) if name in costliest else 0,
+        rank=1 + costly.index(name) if name in costly else 0,
         histogram=draw_histogram(drawn) if drawn is not None else None,
         channels=draw_channels(drawn) if drawn is not None else None,
         weights=draw_weights(drawn) if drawn is not None else None,
@@ -145,14 +161,14 @@ def _row(
     )
 
 
-def _cards(content: Json) -> list[Card]:
+def _cards(content: Json, names: Mapping[str, str], costly: Sequence[str]) -> list[Card]:
     cards = [_agreement_card(content), _device_card(content), _size_card(content)]
     accuracy = content["accuracy"]
     if accuracy:
         cards.insert(0, _accuracy_card(content, accuracy))
     cards.append(_samples_card(content))
     if content["costliest"]:
-        cards.append(_cost_card(content))
+        cards.append(_cost_card(content, names, costly))
     return cards
 
 
@@ -225,23 +241,23 @@ def _samples(number: int) -> str:
     return f"{count(number)}{NO_BREAK}{'sample' if number == 1 else 'samples'}"
 
 
-def _cost_card(content: Json) -> Card:
-    names = familiar_names(layer["name"] for layer in content["layers"])
+def _cost_card(content: Json, names: Mapping[str, str], costly: Sequence[str]) -> Card:
+    label = "Costliest layer"
+    if not costly:
+        return Card(label, "none", ("no single layer in float32 would help measurably",))
     costs = {layer["name"]: layer["cost_db"] for layer in content["layers"]}
-    first, *rest = content["costliest"]
-    cost = costs.get(first)
-    notes = [f"{names.get(first, first)} costs most: the outputs gain that much with it in float32"]
+    first, *rest = costly
+    notes = [f"{names[first]}: in float32 it would raise the outputs' signal to noise by that much"]
     if rest:
-        notes.append(f"then {', '.join(names.get(name, name) for name in rest)}")
-    if cost is not None and cost <= 0:
-        return Card("Costliest layer", "none", ("no single layer in float32 helps measurably",))
-    return Card("Costliest layer", None if cost is None else _decibels(cost), tuple(notes))
+        notes.append(f"then {', '.join(names[name] for name in rest)}")
+    return Card(label, _decibels(costs[first]), tuple(notes))
 
 
 def _decibels(value: float | None, *, signed: bool = False) -> str:
     """``38.2 dB``; a dash where there is no figure."""
     if value is None:
         return NOTHING_TO_SHOW
+    value = round(value, 1) + 0.0  # no minus on a zero
     text = f"{value:+.1f}" if signed else f"{value:.1f}"
     return f"{text}{NO_BREAK}dB".replace("-", "\N{MINUS SIGN}")
 

@@ -17,8 +17,8 @@ from midge.report.wording import NO_BREAK, count
 Json = dict[str, Any]
 Points = tuple[tuple[float, float], ...]
 
-PLOT_WIDTH = 330.0
-PLOT_LEFT = 8.0
+PLOT_WIDTH = 318.0
+PLOT_LEFT = 6.0
 HISTOGRAM_TOP = 26.0
 HISTOGRAM_HEIGHT = 92.0
 CHANNELS_HEIGHT = 92.0
@@ -67,7 +67,8 @@ def draw_histogram(picture: Json) -> Histogram:
     Args:
         picture: Of the pictures' ``layers``.
     """
-    low, high = picture["low"], picture["high"]
+    low: float = picture["low"]
+    high: float = picture["high"]
     bottom = HISTOGRAM_TOP + HISTOGRAM_HEIGHT
 
     def x(value: float) -> float:
@@ -171,7 +172,7 @@ def draw_channels(picture: Json) -> Columns | None:
     ranges, before = picture["channels"], picture["channels_before"] or []
     if not ranges:
         return None
-    ends = [v for pair in (*ranges, *before) for v in pair]
+    ends: list[float] = [v for pair in (*ranges, *before) for v in pair]
     low, high = min(*ends, 0.0), max(*ends, 0.0)
     codes = picture["codes"]
     if codes:
@@ -252,5 +253,5 @@ def draw_weights(picture: Json) -> Columns | None:
 
 def _columns(number: int) -> tuple[float, float]:
     """The step from one channel to the next, and a bar's width."""
-    step = PLOT_WIDTH / number
+    step = PLOT_WIDTH / max(number, 1)
     return step, min(max(step - 2, step * 0.6), WIDEST_BAR)

@@ -98,7 +98,8 @@ def _crowded(layer: Json, picture: Mapping[str, Any] | None) -> str:
     whole = _whole(layer)
     if whole is None or picture is None or not picture["inner"]:
         return ""
-    codes = codes_spanned(*picture["inner"], layer["scale"])
+    low, high = picture["inner"]
+    codes = codes_spanned(low, high, layer["scale"])
     if codes is None or codes > FEW_CODES:
         return ""
     return f"99{NO_BREAK}% of its values share {count(codes)} of {whole} codes"

@@ -260,6 +260,8 @@ IMAGE = reals(1, 3, 5, 5)
             {"k": reals(5, 2)},
             "[2, 3, 4] and [5, 2] do not multiply",
         ),
+        (node("PRelu", ["x", "k"], ["y"]), X, {"k": reals(5)}, "do not broadcast"),
+        (node("PRelu", ["x", "k"], ["y"]), X, {"k": reals(5, 1, 1, 1)}, "does not broadcast to"),
         (node("Add", ["x", "k"], ["y"]), X, {"k": reals(5)}, "do not broadcast"),
         (
             node("Add", ["x", "k"], ["y"]),

@@ -135,13 +135,21 @@ class Conv2DDsp(_Conv2D):
     function = "midge_conv_2d_s8_dsp"
     source = "conv_2d_s8_dsp.h"
     requires = frozenset({"dsp"})
+    taps_a_word = 4
 
     def applies(self, layer: Layer) -> bool:
         """Ungrouped."""
         return super().applies(layer) and _groups(layer) == 1
 
     def _taps(self, layer: Layer) -> int:
-        return -(-int(np.prod(layer.input(1).shape[1:])) // 4) * 4
+        taps = int(np.prod(layer.input(1).shape[1:]))
+        return -(-taps // self.taps_a_word) * self.taps_a_word
+
+    def _packed(
+        self, rows: npt.NDArray[np.int8]
+    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
+        """The weights as they stand in flash, and arguments that go with them."""
+        return weighted.interleaved_pairs(rows), ()
 
     def _in_place(self, layer: Layer) -> bool:
         return layer.input(0).shape[3] % 4 == 0
@@ -159,7 +167,7 @@ class Conv2DDsp(_Conv2D):
         """Weights interleaved for pairs of outputs."""
         fields, constants = self._fields(layer, places)
         w = layer.input(1)
-        weights = weighted.interleaved_pairs(np.asarray(w.data, np.int8).reshape(w.shape[0], -1))
+        weights, more = self._packed(np.asarray(w.data, np.int8).reshape(w.shape[0], -1))
         return Call(
             (
                 places.inputs[0],
@@ -167,6 +175,7 @@ class Conv2DDsp(_Conv2D):
                 places.constant("weights"),
                 places.constant("bias"),
                 f"(uint32_t *)(void *){places.scratch}",
+                *more,
             ),
             "midge_conv_2d_dsp",
             {
@@ -181,6 +190,22 @@ class Conv2DDsp(_Conv2D):
                 *constants,
             ),
         )
+
+
+class Conv2DInt4Dsp(Conv2DDsp):
+    """The same with weights of four bits, which stand eight to a word."""
+
+    variant = "int4_dsp"
+    function = "midge_conv_2d_s8_s4_dsp"
+    source = "conv_2d_s8_s4_dsp.h"
+    weights = DType.INT4
+    taps_a_word = 8
+
+    def _packed(
+        self, rows: npt.NDArray[np.int8]
+    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
+        block = weighted.int4_block(rows)
+        return weighted.interleaved_int4_pairs(rows), (str(block),)
 
 
 class _Sparing(Kernel):
@@ -251,4 +276,11 @@ class Conv2DFloat(_Sparing):
         )
 
 
-KERNELS = (Conv2DPortable(), Conv2DInt4(), Conv2DDsp(), Conv2DInt16(), Conv2DFloat())
+KERNELS = (
+    Conv2DPortable(),
+    Conv2DInt4(),
+    Conv2DDsp(),
+    Conv2DInt4Dsp(),
+    Conv2DInt16(),
+    Conv2DFloat(),
+)

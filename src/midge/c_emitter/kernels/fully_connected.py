@@ -6,6 +6,7 @@ For weights of other types, or with a zero point, `fully_connected_*.h`.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from midge.c_emitter import overlap, weighted
 from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, operands
@@ -38,12 +39,19 @@ def _distance(layer: Layer, reads_first: bool) -> int:
 
 
 class _FullyConnected(Kernel):
+    """Of int8 activations.
+
+    Attributes:
+        weights: Their type.
+    """
+
     kinds = ("fully_connected",)
+    weights = DType.INT8
 
     def applies(self, layer: Layer) -> bool:
         x, w = layer.input(0), layer.input(1)
         rounding = _attributes(layer).rounding
-        symmetric = w.dtype is DType.INT8 and weights_zero(w) == 0
+        symmetric = w.dtype is self.weights and weights_zero(w) == 0
         return x.dtype is DType.INT8 and symmetric and rounding in weighted.SUM_ROUNDINGS
 
     def _fields(
@@ -98,9 +106,16 @@ class FullyConnectedDsp(_FullyConnected):
     function = "midge_fully_connected_s8_dsp"
     source = "fully_connected_s8_dsp.h"
     requires = frozenset({"dsp"})
+    features_a_word = 4
 
     def _padded(self, layer: Layer) -> int:
-        return -(-layer.input(1).shape[1] // 4) * 4
+        return -(-layer.input(1).shape[1] // self.features_a_word) * self.features_a_word
+
+    def _packed(
+        self, rows: npt.NDArray[np.int8]
+    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
+        """The weights as they stand in flash, and arguments that go with them."""
+        return weighted.interleaved_pairs(rows), ()
 
     def scratch_bytes(self, layer: Layer) -> int:
         """One widened row."""
@@ -113,7 +128,7 @@ class FullyConnectedDsp(_FullyConnected):
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights interleaved for pairs of outputs."""
         fields, constants = self._fields(layer, places)
-        weights = weighted.interleaved_pairs(np.asarray(layer.input(1).data, np.int8))
+        weights, more = self._packed(np.asarray(layer.input(1).data, np.int8))
         return Call(
             (
                 places.inputs[0],
@@ -121,6 +136,7 @@ class FullyConnectedDsp(_FullyConnected):
                 places.constant("weights"),
                 places.constant("bias"),
                 f"(uint32_t *)(void *){places.scratch}",
+                *more,
             ),
             "midge_fully_connected_dsp",
             {**fields, "padded": self._padded(layer)},
@@ -130,6 +146,22 @@ class FullyConnectedDsp(_FullyConnected):
                 *constants,
             ),
         )
+
+
+class FullyConnectedInt4Dsp(FullyConnectedDsp):
+    """The same with weights of four bits, which stand eight to a word."""
+
+    variant = "int4_dsp"
+    function = "midge_fully_connected_s8_s4_dsp"
+    source = "fully_connected_s8_s4_dsp.h"
+    weights = DType.INT4
+    features_a_word = 8
+
+    def _packed(
+        self, rows: npt.NDArray[np.int8]
+    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
+        block = weighted.int4_block(rows)
+        return weighted.interleaved_int4_pairs(rows), (str(block),)
 
 
 class FullyConnectedZero(_FullyConnected):
@@ -234,6 +266,7 @@ KERNELS = (
     FullyConnectedPortable(),
     FullyConnectedDsp(),
     FullyConnectedZero(),
+    FullyConnectedInt4Dsp(),
     FullyConnectedInt16(),
     FullyConnectedFloat(),
 )

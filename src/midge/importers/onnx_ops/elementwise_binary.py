@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import numpy as np
 
 from midge.errors import UnsupportedError, UserError
 from midge.graph import Attributes, DType, Tensor
+from midge.graph.elementwise import broadcast_shape
 from midge.graph.ops.add import Add, Sub
+from midge.graph.ops.broadcast_to import BroadcastTo
 from midge.graph.ops.comparison import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from midge.graph.ops.conversions import Cast
 from midge.graph.ops.div import Div
@@ -24,6 +27,8 @@ from midge.importers.onnx_ops.registry import Converted, converts
 
 NARROW = (DType.INT8, DType.INT16, DType.UINT8)
 """Plain integers that are computed with as int32, and cut down to their own bits again."""
+LARGEST_CHOICE = 1 << 16
+"""Integers that are chosen while a file is read."""
 LARGEST_EXPONENT = 8
 """Of a power that becomes products."""
 
@@ -108,6 +113,8 @@ def convert_where(op: OnnxOp) -> Converted:
     if condition.dtype is not DType.BOOL:
         raise UserError(f"input {condition.name} is {condition.dtype.value}; expected bool")
     if all(t.is_constant for t in (condition, a, b)) and a.dtype not in (DType.FLOAT32,):
+        if math.prod(broadcast_shape(condition, a, b)) > LARGEST_CHOICE:
+            raise UnsupportedError(f"chooses over {LARGEST_CHOICE} known integers")
         chosen = np.where(*(np.asarray(t.data) for t in (condition, a, b)))
         return op.constant(chosen, a.dtype.numpy)
     if a.dtype in (DType.FLOAT32, DType.INT8, DType.INT16):
@@ -215,7 +222,8 @@ def _by_logarithms(op: OnnxOp, x: Tensor, y: Tensor) -> Tensor:
 def _power(op: OnnxOp, x: Tensor, exponent: int) -> Tensor:
     """By squaring."""
     if exponent == 0:
-        return op.constant(np.ones(x.shape), x.dtype.numpy)
+        one = op.constant(1, x.dtype.numpy, part="one")
+        return op.emit(BroadcastTo(shape=x.shape), one) if x.shape else one
     if exponent == 1:
         return x
     if exponent == 2 and x.dtype is DType.FLOAT32:

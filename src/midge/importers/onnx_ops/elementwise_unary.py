@@ -8,6 +8,7 @@ import numpy as np
 
 from midge.errors import UnsupportedError, UserError
 from midge.graph import Attributes, DType, Tensor
+from midge.graph.elementwise import broadcast_shape
 from midge.graph.ops.add import Add, Sub
 from midge.graph.ops.comparison import Equal, Greater, Less, NotEqual
 from midge.graph.ops.conversions import Cast
@@ -134,7 +135,7 @@ def convert_leaky_relu(op: OnnxOp) -> Converted:
 def convert_prelu(op: OnnxOp) -> Converted:
     """The slope broadcasts to x alone."""
     x, slope = op.float32(0), op.float32(1)
-    if np.broadcast_shapes(x.shape, slope.shape) != x.shape:
+    if broadcast_shape(x, slope) != x.shape:
         raise UserError(f"slope {list(slope.shape)} does not broadcast to {list(x.shape)}")
     return op.emit(Prelu(), x, slope)
 

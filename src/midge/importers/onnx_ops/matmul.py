@@ -6,6 +6,7 @@ import numpy as np
 
 from midge.errors import UnsupportedError, UserError
 from midge.graph import Tensor
+from midge.graph.elementwise import broadcast_shape
 from midge.graph.ops.add import Add
 from midge.graph.ops.batch_matmul import BatchMatmul
 from midge.graph.ops.conversions import Dequantize
@@ -92,7 +93,7 @@ def _finished(op: OnnxOp, y: Tensor, alpha: float, c: Tensor | None) -> Tensor:
         y = op.emit(Mul(), y, op.constant(alpha, part="alpha"), part="scaled")
     if c is None:
         return y
-    if np.broadcast_shapes(y.shape, c.shape) != y.shape:
+    if broadcast_shape(y, c) != y.shape:
         raise UserError(f"C {list(c.shape)} does not broadcast to {list(y.shape)}")
     return op.emit(Add(), y, c, part="add")
 

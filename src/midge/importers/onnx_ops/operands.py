@@ -85,6 +85,10 @@ class OnnxOp:
         self.builder = context.builder
         self.since = since
         self._read: set[str] = set()
+        values = (context.values[n] for n in record.inputs if n)
+        self._reads_shifted = any(
+            isinstance(v, Tensor) and v.name in context.shifted for v in values
+        )
 
     @property
     def name(self) -> str:
@@ -134,8 +138,7 @@ class OnnxOp:
 
     def reads_shifted(self) -> bool:
         """An input is uint8 in the file and int8 in the graph."""
-        values = (self.context.values[n] for n in self.record.inputs if n)
-        return any(isinstance(v, Tensor) and v.name in self.context.shifted for v in values)
+        return self._reads_shifted
 
     def is_known(self, index: int) -> bool:
         """An input is there, and its elements are."""

@@ -138,7 +138,7 @@ def _dilated_means(op: OnnxOp, image: Tensor, window: Window) -> Tensor:
     """Sums by a depthwise convolution with ones, divided by the numbers of taps in the image."""
     extents, channels = (image.shape[1], image.shape[2]), image.shape[3]
     window.expect_touching(extents)
-    window.expect_gatherable((1, *extents, 1))
+    window.expect_gatherable(image.shape)
     ones = op.constant(np.ones((1, *window.kernel, channels)), part="ones")
     made = DepthwiseConv2D(
         stride=window.stride,

@@ -23,6 +23,8 @@ from midge.importers.onnx_ops.operands import OnnxOp
 from midge.importers.onnx_ops.parts import sliced
 from midge.importers.onnx_ops.registry import Converted, converts
 
+LARGEST_STATE = 1 << 26
+"""Elements of the input times units; a microcontroller has far less."""
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 
 
@@ -88,6 +90,8 @@ def _layer(op: OnnxOp, gates: int, usual: tuple[str, ...]) -> _Layer:
     ):
         if found.dtype != np.float32 or found.shape != shape:
             raise UserError(f"a parameter is {found.dtype}{list(found.shape)}; expected {shape}")
+    if x.size * units > LARGEST_STATE:
+        raise UnsupportedError(f"{x.name}{list(x.shape)} for {units} units is too much")
     made = _Layer(x, batch_major, units, backwards, weights, recurrent, bias)
     if op.has(4) and (not op.is_known(4) or set(op.integers(4)) != {made.steps}):
         raise UnsupportedError(f"sequence_lens; supported: all of them {made.steps}, or left out")

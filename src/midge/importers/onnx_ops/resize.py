@@ -180,7 +180,8 @@ def _gathered(
     op: OnnxOp, x: Tensor, axes: list[_Axis], indices: dict[int, npt.NDArray[np.int32]]
 ) -> Tensor:
     """By the graph's own operator where that takes the same pixels; else one axis at a time."""
-    if len(x.shape) == 4 and indices and set(indices) <= {2, 3}:
+    fits = len(x.shape) == 4 and max(x.shape[2:]) <= LARGEST_EXTENT
+    if fits and indices and set(indices) <= {2, 3}:
         for flags in ({}, {"half_pixel_centers": True}, {"align_corners": True}):
             made = ResizeNearest(size=(axes[2].resized, axes[3].resized), **flags)
             if all(
