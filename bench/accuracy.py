@@ -2,7 +2,7 @@
 
 ::
 
-    python -m bench.accuracy [--only NAME] [--seeds N] [--again] [--output FOLDER]
+    python -m bench.accuracy [--only NAME] [--way WAY] [--seeds N] [--again] [--output FOLDER]
 
 Each seed trains a network from scratch on another fold, quantises it after training, trains it
 further with quantisation in the loop, and runs both on the emulated Cortex-M4, sample by sample.
@@ -27,7 +27,7 @@ import torch
 
 import midge
 from bench.accuracy_data import FOLDS, Float32Array, Fold
-from bench.accuracy_training import accuracy, fit, fold_for, logits, train
+from bench.accuracy_training import accuracy, fit, fold_for, logits, trained
 from bench.markdown import RESULTS, table, write_results
 from bench.progress import Progress
 from midge import MidgeError
@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.torch_networks import NETWORKS
 
 TARGET = "cortex-m4"
+AFTER, DURING = WAYS = ("after training", "in training")
 CALIBRATION = 256
 MOST_TESTED = 720
 """Samples of a fold that are tested on: the emulator runs each."""
@@ -51,7 +52,7 @@ class Trial:
     Attributes:
         network: Its name.
         seed: Of training, and the fold's number.
-        way: ``after training`` or ``in training``.
+        way: One of `WAYS`.
         tested: Samples.
         float_accuracy: Percent, of the float module that was trained.
         accuracy: Percent, of the emulated device.
@@ -81,10 +82,9 @@ def trial(
     name: str, seed: int, way: str, package: midge.Package, right: Float32Array, fold: Fold
 ) -> Trial:
     """Hold a quantised network on the emulated device against the float module."""
-    artifact = package.compile(TARGET)
-    result = artifact.run()
+    result = package.compile(TARGET).run()
     interpreted = np.asarray(package.run(fold.x_test))
-    device = np.asarray(package.run_on_device(fold.x_test, artifact))
+    device = np.asarray(package.run_on_device(fold.x_test, TARGET))
     unequal = int(np.any(device != interpreted, axis=1).sum())
     alike = device.argmax(axis=1) == right.argmax(axis=1)
     norms = np.linalg.norm(device, axis=1) * np.linalg.norm(right, axis=1)
@@ -105,22 +105,22 @@ def trial(
     )
 
 
-def run_seed(name: str, seed: int) -> list[Trial]:
-    """Train a network and take it to int8 both ways."""
+def run_seed(name: str, seed: int, way: str) -> Trial:
+    """Train a network, or take the one that was trained before, and take it to int8."""
     whole = fold_for(name, seed)
     chosen = np.random.default_rng(seed).permutation(len(whole.x_test))[:MOST_TESTED]
     fold = Fold(whole.x_train, whole.y_train, whole.x_test[chosen], whole.y_test[chosen])
-    module = train(name, fold, seed)
+    module = trained(name, fold, seed)
     right = logits(module, fold.x_test)
     order = np.random.default_rng(seed).permutation(len(fold.x_train))[:CALIBRATION]
     calibration = fold.x_train[order]
-    package = midge.quantize(module, calibration, explained=False)
-    trials = [trial(name, seed, "after training", package, right, fold)]
-    aware = midge.quantization_aware(module, torch.from_numpy(calibration[:1]))
-    fit(aware.module, fold, seed, epochs=4, rate=3e-4)
-    package = aware.convert(calibration=calibration)
-    trials.append(trial(name, seed, "in training", package, right, fold))
-    return trials
+    if way == AFTER:
+        package = midge.quantize(module, calibration, explained=False)
+    else:
+        aware = midge.quantization_aware(module, torch.from_numpy(calibration[:1]))
+        fit(aware.module, fold, seed, epochs=4, rate=3e-4)
+        package = aware.convert(calibration=calibration)
+    return trial(name, seed, way, package, right, fold)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def summary(trials: Sequence[Trial]) -> str:
     """The trials as Markdown."""
     rows = []
     for name in NETWORKS:
-        for way in ("after training", "in training"):
+        for way in WAYS:
             mine = [t for t in trials if (t.network, t.way) == (name, way)]
             if not mine:
                 continue
@@ -204,6 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m bench.accuracy", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--only", choices=tuple(NETWORKS), help="one network")
+    parser.add_argument("--way", choices=WAYS, help="one way to int8")
     parser.add_argument("--seeds", type=int, default=FOLDS, metavar="N")
     parser.add_argument("--again", action="store_true", help="forget what an earlier run left")
     parser.add_argument("--output", default=RESULTS, metavar="FOLDER")
@@ -212,15 +213,17 @@ def main(arguments: list[str] | None = None) -> int:
     path = Path(options.output) / "accuracy.json"
     trials = [] if options.again else _known(path)
     names = [options.only] if options.only else list(NETWORKS)
-    done = {(t.network, t.seed) for t in trials}
-    missing = [(s, n) for s in range(options.seeds) for n in names if (n, s) not in done]
+    ways = [options.way] if options.way else WAYS
+    done = {(t.seed, t.network, t.way) for t in trials}
+    wanted = [(s, n, w) for s in range(options.seeds) for n in names for w in ways]
+    missing = [row for row in wanted if row not in done]
     progress = Progress("accuracy", len(missing))
     try:
-        for seed, name in missing:
-            trials += run_seed(name, seed)
+        for seed, name, way in missing:
+            trials.append(run_seed(name, seed, way))
             content: Mapping[str, Any] = {"trials": [asdict(t) for t in trials]}
             write_results(options.output, "accuracy", summary(trials), content)
-            progress.advance(1, f"{name}, seed {seed}")
+            progress.advance(1, f"{name}, seed {seed}, {way}")
     except MidgeError as error:
         print(f"bench.accuracy: {error}", file=sys.stderr)
         return error.exit_code

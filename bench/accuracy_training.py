@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench import accuracy_data
 from bench.accuracy_data import Float32Array, Fold, LabelArray, digits, heartbeats
 from bench.mlperf_tiny import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from support import torch_networks
 from support.torch_networks import NETWORKS, Cnn1d, GruSpotter, TinyTransformer
 
 _IMAGES = ("ds_cnn", "mobilenet_v2", "resnet8")
@@ -39,12 +43,28 @@ def fold_for(name: str, seed: int) -> Fold:
     return Fold(fold.x_train.reshape(shape), fold.y_train, fold.x_test.reshape(shape), fold.y_test)
 
 
-def train(name: str, fold: Fold, seed: int) -> nn.Module:
-    """A network of `NETWORKS`, trained from scratch; in evaluation mode."""
+def trained(name: str, fold: Fold, seed: int) -> nn.Module:
+    """A network of `NETWORKS`, trained from scratch; in evaluation mode.
+
+    It is kept under ``build/accuracy``: both ways to int8 start from the same weights.
+    """
     torch.manual_seed(seed)
     module = NETWORKS[name].make() if name in _IMAGES else _two_classes(name)
+    kept = REPOSITORY / "build" / "accuracy" / f"{name}-{seed}-{_recipe_digest()}.pt"
+    if kept.is_file():
+        module.load_state_dict(torch.load(kept, weights_only=True))
+        return module.eval()
     fit(module, fold, seed, epochs=_EPOCHS[name], rate=_RATE)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(module.state_dict(), kept)
     return module.eval()
+
+
+def _recipe_digest() -> str:
+    """Of everything that decides what training gives."""
+    sources = (Path(__file__), Path(accuracy_data.__file__), Path(torch_networks.__file__))
+    content = b"".join(path.read_bytes() for path in sources)
+    return hashlib.sha256(content + torch.__version__.encode()).hexdigest()[:12]
 
 
 def _two_classes(name: str) -> nn.Module:

@@ -358,11 +358,16 @@ def _trained_constants(graph: Graph) -> set[str]:
 
 
 def _expect_known(graph: Graph) -> None:
-    if graph.variables and any(op.attributes.updates() for op in graph.ops):
-        names = [t.name for t in graph.variables]
+    stateful = [
+        f"{op.name!r} ({op.kind})"
+        for op in graph.ops
+        if getattr(op.attributes, "stateful", False) or op.kind == "assign_variable"
+    ]
+    if stateful:
         raise UserError(
-            f"{graph.name}: keeps state from call to call in {names}; train on whole sequences: "
-            "export the module without streaming"
+            f"{graph.name}: {', '.join(stateful)} keep state from call to call, or begin with one "
+            "that is computed; train on whole sequences that begin with zeros: export the module "
+            "without streaming"
         )
     unknown = [f"{op.name!r} ({op.kind})" for op in graph.ops if not torch_ops.is_known(op)]
     if unknown:

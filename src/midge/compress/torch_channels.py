@@ -263,6 +263,9 @@ class _Walk:
 
         arguments = torch.fx.map_arg(node.args, numbers)
         keywords = torch.fx.map_arg(node.kwargs, numbers)
+        if node.target is torch.ops.aten.view.default:
+            # Numbers need not lie in memory as the reals do.
+            return arguments[0].reshape(arguments[1])
         return node.target(*arguments, **keywords)
 
     def _convolution(self, node: Any) -> Any:

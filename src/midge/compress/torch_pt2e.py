@@ -113,7 +113,7 @@ class MidgeQuantizer(Quantizer):  # type: ignore[misc]
         """
         problems = []
         for node in model.graph.nodes:
-            if node.op != "call_function" or _KEY in node.meta or not _is_real(node):
+            if node.op != "call_function" or _KEY in node.meta or not _makes_reals(node):
                 continue
             name = _name(node)
             if name in _WEIGHTED:
@@ -180,6 +180,14 @@ class MidgeQuantizer(Quantizer):  # type: ignore[misc]
 def _is_real(node: Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, torch.Tensor) and value.dtype is torch.float32
+
+
+def _makes_reals(node: Node) -> bool:
+    """A tensor, or several, by an operator of PyTorch; taking several apart makes nothing."""
+    value = node.meta.get("val")
+    parts = value if isinstance(value, list | tuple) else [value]
+    reals = [isinstance(p, torch.Tensor) and p.dtype is torch.float32 for p in parts]
+    return any(reals) and _name(node) != "getitem"
 
 
 def _name(node: Node) -> str:

@@ -80,8 +80,9 @@ def quantization_aware(
     Every model that `quantize` takes is trained in the same way, by the same rules for the same
     codes: convolutions, recurrent layers, normalisation and attention. Training starts from what
     quantisation after training gives; a few epochs at a tenth of the first learning rate are
-    usual. Batch normalisation is folded before, and dropout is left out, so that
-    ``module.train()`` and ``module.eval()`` are the same.
+    usual. Let the rate fall to nothing towards the end: weights between two codes otherwise go on
+    jumping from one to the other, those of int4 most of all. Batch normalisation is folded before,
+    and dropout is left out, so that ``module.train()`` and ``module.eval()`` are the same.
 
     Args:
         model: As of `quantize`: a trained float model.

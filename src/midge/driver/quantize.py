@@ -27,8 +27,11 @@ from midge.graph import Graph
 from midge.passes.to_channels_last import to_channels_last
 from midge.report import render_quantization_html
 
-MOST_ON_DEVICE = 16
-"""Samples that the virtual microcontroller runs for the report."""
+MOST_INSTRUCTIONS = 4e9
+"""That the virtual microcontroller runs for the report: under a minute, and of networks under a
+million instructions thousands of samples."""
+LEAST_ON_DEVICE = 16
+"""Samples, however many instructions they take."""
 
 
 @dataclass(frozen=True)
@@ -81,24 +84,53 @@ class Package:
             samples: As for calibration: an array [N, ...] in the source's order of dimensions.
 
         Returns:
-            Real numbers, float64 [N, ...]; by output's name where there are several.
+            Real numbers, float64 [N, ...] in the source's order of dimensions, the network's own
+            batch of one left out; by output's name where there are several.
         """
-        answers = answers_of(self.graph, take_samples(self.reference, samples, what="samples"))
-        values = dict(answers.values)
+        taken = take_samples(self.reference, samples, what="samples")
+        return self._in_source_form(answers_of(self.graph, taken))
+
+    def run_on_device(self, samples: object, target: str | None = None) -> Any:
+        """What the emulated device makes of real numbers: as `run` gives it, bit for bit.
+
+        Args:
+            samples: As for `run`.
+            target: As for `compile`.
+        """
+        taken = take_samples(self.reference, samples, what="samples")
+        return self._in_source_form(device_answers(self.compile(target), taken))
+
+    def _in_source_form(self, answers: Answers) -> Any:
+        """As the model that was quantised gives its outputs for a batch."""
+        values = {}
+        for name, stacked in answers.values.items():
+            order = self.reference.layouts.get(name)
+            turned = stacked
+            if order is not None:
+                back = np.argsort(order)
+                turned = np.transpose(stacked, (0, *(1 + d for d in back)))
+            values[name] = turned[:, 0] if turned.shape[1:2] == (1,) else turned
         return values if len(values) > 1 else next(iter(values.values()))
 
     def with_device(self, target: str | None = None) -> Package:
-        """The package with the report's comparison to the emulated device.
+        """The package with the report's comparison to the emulated device, on the same samples.
+
+        Of a network that takes so many instructions that they would not be done in a minute, fewer
+        samples run, and a note in the report says how many.
 
         Args:
             target: As for `compile`.
         """
         artifact = self.compile(target)
-        stream = bool(self.graph.variables)
-        few = self.evaluation.at_most(MOST_ON_DEVICE, stream=stream)
-        device = device_answers(artifact, few)
-        alike = agreement(answers_of(self.graph, few), device)
-        report = self.report.with_device(alike, accuracy(device, few.labels))
+        count = artifact.run().instructions
+        most = max(LEAST_ON_DEVICE, int(MOST_INSTRUCTIONS / max(count, 1)))
+        judged = self.evaluation.at_most(most, stream=bool(self.graph.variables))
+        device = device_answers(artifact, judged)
+        alike = agreement(answers_of(self.graph, judged), device)
+        report = self.report.with_device(alike, accuracy(device, judged.labels))
+        if len(judged) < len(self.evaluation):
+            note = f"the device ran {len(judged)} of the {len(self.evaluation)} samples"
+            report = replace(report, notes=(*report.notes, note))
         return replace(self, report=report, target=target or self.target)
 
     @cached_property

@@ -36,8 +36,8 @@ def _count(module: nn.Module) -> int:
 def test_half_of_the_channels_go_and_the_rest_computes_the_same(name: str) -> None:
     module, x = seeded(name)
     pruned = prune(module, x, fraction=0.5)
-    plan = plan_pruning(module, (x,), fraction=0.5)
     inputs = torch.randn(8, *NETWORKS[name].sample)
+    plan = plan_pruning(module, (inputs,), fraction=0.5)
     with torch.no_grad():
         expected = _masked(module, plan)(inputs)
         assert torch.allclose(pruned(inputs), expected, atol=2e-5)
