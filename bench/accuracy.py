@@ -174,12 +174,12 @@ def summary(trials: Sequence[Trial]) -> str:
     header = ("network", "quantised", "seeds", "samples", "float, %", "int8 on the device, %")
     header += ("lost, points", "95 % interval", "same answer, %", "cosine", "unequal")
     header += ("instructions", "flash, bytes", "RAM, bytes")
-    versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "torchao", "unicorn", "ziglang"))
+    versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
     return "\n".join(
         [
             "# Accuracy",
             "",
-            f"Written by `python -m bench.accuracy`. Midge {midge.__version__}, {versions}.",
+            f"Written by `python -m bench.accuracy`. {versions}.",
             "",
             "Images are scikit-learn's digits, heartbeats those of MIT-BIH DS1, folds by patient. "
             f"Each seed trains on another of {FOLDS} folds. `lost` is float less int8, paired by "
@@ -190,6 +190,11 @@ def summary(trials: Sequence[Trial]) -> str:
             table(header, rows, left=2),
         ]
     )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("torch", "torchao", "unicorn", "ziglang")
+    return {"Midge": midge.__version__} | {name: version(name) for name in packages}
 
 
 def _known(path: Path) -> list[Trial]:
@@ -221,7 +226,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for seed, name, way in missing:
             trials.append(run_seed(name, seed, way))
-            content: Mapping[str, Any] = {"trials": [asdict(t) for t in trials]}
+            content: Mapping[str, Any] = {
+                "made_with": _versions(),
+                "trials": [asdict(t) for t in trials],
+            }
             write_results(options.output, "accuracy", summary(trials), content)
             progress.advance(1, f"{name}, seed {seed}, {way}")
     except MidgeError as error:

@@ -40,12 +40,13 @@ def render_text(report: Report) -> str:
         report: Of a quantisation, or of an inspection, with or without a float network.
     """
     lines = [*_head(report), ""]
+    # A reshape moves nothing and costs nothing.
+    shown = [layer for layer in report.layers if layer.kind != "reshape"]
+    left = (0, 1, 2)
     if report.float_vs_integer is not None:
-        rows = [HEADS, *(_row(layer) for layer in report.layers)]
-        left = (0, 1, 2)
+        rows = [HEADS, *map(_row, shown)]
     else:
-        rows = [INTEGER_HEADS, *(_integer_row(layer) for layer in report.layers)]
-        left = (0, 1, 2)
+        rows = [INTEGER_HEADS, *map(_integer_row, shown)]
     lines += table(rows, left)
     if report.float_vs_integer is not None:
         lines += ["SNR: signal to noise of a layer's output; own: with exact inputs"]

@@ -11,6 +11,7 @@ Inference", CVPR 2018, for the rounding of weights.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -96,7 +97,17 @@ class FakeQuantized(nn.Module):  # type: ignore[misc]
         self._take_constants()
         self._take_scales(learn_ranges)
         self._weight_codes = self._weight_codes_of(weights, shares or {})
+        self._ops = {op.name: op for op in graph.ops}
         self._last_reader = {n: i for i, op in enumerate(graph.ops) for n in op.inputs}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FakeQuantized:
+        """Numbers of its own; the graph and its annotations never change."""
+        for shared in (self.graph, self.annotations, self._ops):
+            memo[id(shared)] = shared
+        made: FakeQuantized = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return made
 
     def _take_constants(self) -> None:
         """Those that are trained as parameters, the others as buffers."""
@@ -264,8 +275,7 @@ class FakeQuantized(nn.Module):  # type: ignore[misc]
 
     def _operand(self, place: tuple[str, int]) -> Tensor:
         name, index = place
-        op = next(o for o in self.graph.ops if o.name == name)
-        operand: Tensor = getattr(self, self._attributes[op.inputs[index]])
+        operand: Tensor = getattr(self, self._attributes[self._ops[name].inputs[index]])
         return operand
 
     def trained_graph(self) -> Graph:

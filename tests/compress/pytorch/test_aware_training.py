@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -186,10 +187,23 @@ def test_operators_without_integers_are_named_with_their_path() -> None:
         quantization_aware(module, torch.randn(16, 4))
 
 
+def test_a_copy_is_trained_alone() -> None:
+    module, x = _small(), torch.randn(16, 2, 4, 4)
+    trained = quantization_aware(module, x).module
+    kept = copy.deepcopy(trained)
+    with torch.no_grad():
+        before = kept(x)
+    _train(trained, x)
+    with torch.no_grad():
+        assert torch.equal(kept(x), before)
+        kept.load_state_dict(trained.state_dict())
+        assert torch.equal(kept(x), trained(x))
+
+
 def test_a_stream_is_not_trained_on() -> None:
     module, x = seeded("gru_spotter")
     graph = import_module(module, x, streaming=True)
-    with pytest.raises(UserError, match=r"'gru' \(gru\) keep state from call to call"):
+    with pytest.raises(UserError, match=r"gru' \(gru\) keep state from call to call"):
         quantization_aware(graph, _samples("gru_spotter"))
 
 

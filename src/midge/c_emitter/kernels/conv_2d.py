@@ -134,6 +134,7 @@ class Conv2DDsp(_Conv2D):
     variant = "dsp"
     function = "midge_conv_2d_s8_dsp"
     source = "conv_2d_s8_dsp.h"
+    struct = "midge_conv_2d_dsp"
     requires = frozenset({"dsp"})
     taps_a_word = 4
 
@@ -147,9 +148,9 @@ class Conv2DDsp(_Conv2D):
 
     def _packed(
         self, rows: npt.NDArray[np.int8]
-    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
-        """The weights as they stand in flash, and arguments that go with them."""
-        return weighted.interleaved_pairs(rows), ()
+    ) -> tuple[npt.NDArray[np.generic], dict[str, object]]:
+        """The weights as they stand in flash, and fields that go with them."""
+        return weighted.interleaved_pairs(rows), {}
 
     def _in_place(self, layer: Layer) -> bool:
         return layer.input(0).shape[3] % 4 == 0
@@ -175,13 +176,13 @@ class Conv2DDsp(_Conv2D):
                 places.constant("weights"),
                 places.constant("bias"),
                 f"(uint32_t *)(void *){places.scratch}",
-                *more,
             ),
-            "midge_conv_2d_dsp",
+            self.struct,
             {
                 "window": fields.pop("window"),
                 "taps": self._taps(layer),
                 "in_place": self._in_place(layer),
+                **more,
                 **fields,
             },
             (
@@ -198,14 +199,15 @@ class Conv2DInt4Dsp(Conv2DDsp):
     variant = "int4_dsp"
     function = "midge_conv_2d_s8_s4_dsp"
     source = "conv_2d_s8_s4_dsp.h"
+    struct = "midge_conv_2d_s8_s4_dsp"
     weights = DType.INT4
     taps_a_word = 8
 
     def _packed(
         self, rows: npt.NDArray[np.int8]
-    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
-        block = weighted.int4_block(rows)
-        return weighted.interleaved_int4_pairs(rows), (str(block),)
+    ) -> tuple[npt.NDArray[np.generic], dict[str, object]]:
+        fields: dict[str, object] = {"block": weighted.int4_block(rows)}
+        return weighted.interleaved_int4_pairs(rows), fields
 
 
 class _Sparing(Kernel):

@@ -105,6 +105,7 @@ class FullyConnectedDsp(_FullyConnected):
     variant = "dsp"
     function = "midge_fully_connected_s8_dsp"
     source = "fully_connected_s8_dsp.h"
+    struct = "midge_fully_connected_dsp"
     requires = frozenset({"dsp"})
     features_a_word = 4
 
@@ -113,9 +114,9 @@ class FullyConnectedDsp(_FullyConnected):
 
     def _packed(
         self, rows: npt.NDArray[np.int8]
-    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
-        """The weights as they stand in flash, and arguments that go with them."""
-        return weighted.interleaved_pairs(rows), ()
+    ) -> tuple[npt.NDArray[np.generic], dict[str, object]]:
+        """The weights as they stand in flash, and fields that go with them."""
+        return weighted.interleaved_pairs(rows), {}
 
     def scratch_bytes(self, layer: Layer) -> int:
         """One widened row."""
@@ -136,10 +137,9 @@ class FullyConnectedDsp(_FullyConnected):
                 places.constant("weights"),
                 places.constant("bias"),
                 f"(uint32_t *)(void *){places.scratch}",
-                *more,
             ),
-            "midge_fully_connected_dsp",
-            {**fields, "padded": self._padded(layer)},
+            self.struct,
+            {**fields, "padded": self._padded(layer), **more},
             (
                 Constant("weights", weights),
                 Constant("bias", weighted.padded_bias(self._bias(layer))),
@@ -154,14 +154,15 @@ class FullyConnectedInt4Dsp(FullyConnectedDsp):
     variant = "int4_dsp"
     function = "midge_fully_connected_s8_s4_dsp"
     source = "fully_connected_s8_s4_dsp.h"
+    struct = "midge_fully_connected_s8_s4_dsp"
     weights = DType.INT4
     features_a_word = 8
 
     def _packed(
         self, rows: npt.NDArray[np.int8]
-    ) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
-        block = weighted.int4_block(rows)
-        return weighted.interleaved_int4_pairs(rows), (str(block),)
+    ) -> tuple[npt.NDArray[np.generic], dict[str, object]]:
+        fields: dict[str, object] = {"block": weighted.int4_block(rows)}
+        return weighted.interleaved_int4_pairs(rows), fields
 
 
 class FullyConnectedZero(_FullyConnected):

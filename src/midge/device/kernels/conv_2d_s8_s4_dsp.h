@@ -2,10 +2,18 @@
    weights: for each pair of outputs, words of eight taps as in int4_dsp.h, alternating: [o][k..k+7],
    [o + 1][k..k+7]; taps rounded up to a multiple of 8 and outputs to a multiple of 2 with zeros.
    bias, and the order of reading and writing, as in conv_2d_s8_dsp.h; columns too, for p->taps, which is a multiple
-   of 8 here: words past the window hold anything, their weights are zero.
-   block: taps that are summed before the sum is scaled back, a multiple of 8; see int4_dsp.h. */
+   of 8 here: words past the window hold anything, their weights are zero. */
 #include "conv_2d_s8_dsp.h"
 #include "int4_dsp.h"
+
+struct midge_conv_2d_s8_s4_dsp {
+    struct midge_window window;
+    int32_t taps; /* kernel_h * kernel_w * in_c rounded up to a multiple of 8 */
+    int32_t block; /* taps that are summed before the sum is scaled back, a multiple of 8; see int4_dsp.h */
+    int in_place; /* 1: in_c is a multiple of 4 and x stands on a word */
+    int32_t x_zero, y_zero, low, high;
+    struct midge_factors factors;
+};
 
 /* Eight taps of two pixels (x) and two outputs (w): 32 multiply-accumulates in 29 instructions. */
 MIDGE_KERNEL void midge_tile_2x2_s4(
@@ -48,9 +56,11 @@ MIDGE_KERNEL void midge_tile_2x2_s4(
 }
 
 MIDGE_KERNEL void midge_conv_2d_s8_s4_dsp(
-    const int8_t *x, int8_t *y, const uint32_t *weights, const int32_t *bias, uint32_t *columns, int32_t block,
-    const struct midge_conv_2d_dsp *p) {
+    const int8_t *x, int8_t *y, const uint32_t *weights, const int32_t *bias, uint32_t *columns,
+    const struct midge_conv_2d_s8_s4_dsp *p) {
     const struct midge_window *w = &p->window;
+    const struct midge_conv_2d_dsp widened = {
+        .window = p->window, .taps = p->taps, .in_place = p->in_place, .x_zero = p->x_zero};
     const int32_t pixels = w->out_h * w->out_w;
     int8_t *patch = (int8_t *)(columns + p->taps);
     for (int32_t n = 0; n < w->batches; n++) {
@@ -59,7 +69,7 @@ MIDGE_KERNEL void midge_conv_2d_s8_s4_dsp(
             const int second = pixel + 1 < pixels;
             for (int32_t side = 0; side < 2; side++) {
                 midge_widen_window_s8(
-                    x, i * w->stride_h - w->pad_top, j * w->stride_w - w->pad_left, columns + side, patch, p);
+                    x, i * w->stride_h - w->pad_top, j * w->stride_w - w->pad_left, columns + side, patch, &widened);
                 if (side == 0 && !second) {
                     continue; /* the last pixel stands alone: its neighbour is computed and dropped */
                 }
@@ -73,10 +83,10 @@ MIDGE_KERNEL void midge_conv_2d_s8_s4_dsp(
                 const uint32_t *column = columns;
                 int32_t s00 = 0, s01 = 0, s10 = 0, s11 = 0, done = 0;
                 do {
-                    done = midge_min(done + block, p->taps);
+                    done = midge_min(done + p->block, p->taps);
                     const uint32_t *end = columns + done;
                     int32_t t00 = 0, t01 = 0, t10 = 0, t11 = 0;
-                    if (p->taps % 16 == 0 && block % 16 == 0) {
+                    if (p->taps % 16 == 0 && p->block % 16 == 0) {
                         do {
                             midge_tile_2x2_s4(&column, &packed, &t00, &t01, &t10, &t11);
                             midge_tile_2x2_s4(&column, &packed, &t00, &t01, &t10, &t11);

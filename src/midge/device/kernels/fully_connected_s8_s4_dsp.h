@@ -2,10 +2,17 @@
    weights: for each pair of outputs, words of eight features as in int4_dsp.h, alternating; features rounded up to a
    multiple of 8 and outputs to a multiple of 2 with zeros.
    row: scratch of p->padded halves, a multiple of 8 here: halves past the features hold anything, their weights are
-   zero. A row is widened before its outputs are written.
-   block: features that are summed before the sum is scaled back, a multiple of 8; see int4_dsp.h. */
+   zero. A row is widened before its outputs are written. */
 #include "fully_connected_s8_dsp.h"
 #include "int4_dsp.h"
+
+struct midge_fully_connected_s8_s4_dsp {
+    int32_t rows, features, outputs;
+    int32_t padded; /* features rounded up to a multiple of 8 */
+    int32_t block; /* features that are summed before the sum is scaled back, a multiple of 8; see int4_dsp.h */
+    int32_t y_zero, low, high;
+    struct midge_factors factors;
+};
 
 /* Eight features of one row (x) and two outputs (w): 16 multiply-accumulates in 19 instructions. */
 MIDGE_KERNEL void midge_tile_1x2_s4(const uint32_t **x, const uint32_t **w, int32_t *s0, int32_t *s1) {
@@ -37,8 +44,8 @@ MIDGE_KERNEL void midge_tile_1x2_s4(const uint32_t **x, const uint32_t **w, int3
 }
 
 MIDGE_KERNEL void midge_fully_connected_s8_s4_dsp(
-    const int8_t *x, int8_t *y, const uint32_t *weights, const int32_t *bias, uint32_t *row, int32_t block,
-    const struct midge_fully_connected_dsp *p) {
+    const int8_t *x, int8_t *y, const uint32_t *weights, const int32_t *bias, uint32_t *row,
+    const struct midge_fully_connected_s8_s4_dsp *p) {
     for (int32_t r = 0; r < p->rows; r++) {
         const uint32_t *packed = weights;
         midge_widen_row_s8(x, p->features, row);
@@ -46,10 +53,10 @@ MIDGE_KERNEL void midge_fully_connected_s8_s4_dsp(
             const uint32_t *column = row;
             int32_t s0 = 0, s1 = 0, done = 0;
             do {
-                done = midge_min(done + block, p->padded);
+                done = midge_min(done + p->block, p->padded);
                 const uint32_t *end = row + done / 2;
                 int32_t t0 = 0, t1 = 0;
-                if (p->padded % 16 == 0 && block % 16 == 0) {
+                if (p->padded % 16 == 0 && p->block % 16 == 0) {
                     do {
                         midge_tile_1x2_s4(&column, &packed, &t0, &t1);
                         midge_tile_1x2_s4(&column, &packed, &t0, &t1);
