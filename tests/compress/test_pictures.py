@@ -12,6 +12,9 @@ from midge.compress import Samples, quantize_graph, take_samples
 from midge.compress.evaluate import runs
 from midge.compress.pictures import BINS, MOST_BEYOND, pictures_of
 from midge.graph import DType, Graph
+from midge.graph.ops.concatenation import Concatenation
+from midge.graph.ops.logistic_tanh import Tanh
+from midge.graph.ops.variable import AssignVariable, ReadVariable
 from midge.report import render_quantization_html
 
 
@@ -26,8 +29,9 @@ def test_every_page_of_a_network_can_be_drawn(network) -> None:  # type: ignore[
     pictures = pictures_of(made.graph, samples(graph), made.reference)
     assert json.loads(json.dumps(pictures, allow_nan=False)) == pictures
     html = render_quantization_html({**made.report.to_json(), "pictures": pictures})
-    for picture in pictures["layers"]:
-        assert picture["name"] in html
+    drawn = {layer.name for layer in made.report.layers if layer.kind != "reshape"}
+    assert drawn <= {picture["name"] for picture in pictures["layers"]}
+    assert html.count('aria-label="Values of ') == len(drawn)
     shown = {picture["name"] for picture in pictures["layers"] if picture["float"]}
     assert shown >= {layer.name for layer in made.report.layers if layer.snr_db is not None}
 
@@ -129,3 +133,21 @@ def test_a_network_of_one_value_is_drawn() -> None:
     (layer,) = pictures["layers"]
     assert layer["channels"] is None
     assert render_quantization_html({**made.report.to_json(), "pictures": pictures})
+
+
+def test_a_stream_is_drawn_with_the_state_that_it_had() -> None:
+    net = Layers(8)
+    x = net.builder.input("x", (1, 3), DType.FLOAT32)
+    state = net.builder.variable("state", np.full((1, 5), 0.25, np.float32))
+    both = net.op("both", Concatenation(axis=1), net.op("read", ReadVariable(), state), x)
+    after = net.op("after", Tanh(), net.fully("mix", both, 5))
+    net.builder.op("assign", AssignVariable(), (state, after))
+    graph = net.graph("cell", [x], [net.fully("head", after, 2, output="y")])
+    walk = np.cumsum(np.random.default_rng(3).standard_normal((40, 3)), axis=0) * 0.3
+    given = take_samples(graph, walk)
+    made = quantize_graph(graph, given, explained=False)
+    pictures = pictures_of(made.graph, given, graph)
+    name = graph.outputs[0]
+    last = list(runs(graph, given, ""))[-1][name].reshape(-1)
+    assert [a for a, _ in pictures["outputs"]["points"][-2:]] == pytest.approx(last)
+    assert np.trace(pictures["answers"]["counts"]) >= 36

@@ -94,9 +94,11 @@ def render_quantization_html(content: Json) -> str:
     by_name = {picture["name"]: picture for picture in pictures.get("layers", ())}
     names = familiar_names(layer["name"] for layer in content["layers"])
     costly = _costly(content)
+    # A reshape computes nothing; its figures are those of the layer in front.
+    layers = [layer for layer in content["layers"] if layer["kind"] != "reshape"]
     rows = [
         _row(content, layer, names[layer["name"]], costly, by_name.get(layer["name"]))
-        for layer in content["layers"]
+        for layer in layers
     ]
     drawn = [row for row in rows if row.histogram is not None]
     worst = sorted(drawn, key=_noise)[:MOST_OPEN]
@@ -105,10 +107,11 @@ def render_quantization_html(content: Json) -> str:
     return page.render(
         report=content,
         inspected=not content["settings"],
+        compared=content["float_vs_integer"] is not None,
         cards=_cards(content, names, costly),
         rows=rows,
         names=names,
-        noise=draw_noise(content["layers"], names, costly),
+        noise=draw_noise(layers, names, costly),
         opened=[row for row in drawn if row in worst],
         others=[row for row in drawn if row not in worst],
         outputs=outputs,
@@ -162,7 +165,9 @@ def _row(
 
 
 def _cards(content: Json, names: Mapping[str, str], costly: Sequence[str]) -> list[Card]:
-    cards = [_agreement_card(content), _device_card(content), _size_card(content)]
+    cards = [_agreement_card(content), _size_card(content)]
+    if content["settings"] or content["integer_vs_device"]:
+        cards.insert(1, _device_card(content))
     accuracy = content["accuracy"]
     if accuracy:
         cards.insert(0, _accuracy_card(content, accuracy))
@@ -183,7 +188,7 @@ def _accuracy_card(content: Json, accuracy: Json) -> Card:
             change = _points(accuracy["integer"] - accuracy["float"])
             notes.append(f"what quantisation changed: {change}")
     if "device" in accuracy:
-        notes.append(f"device, on the samples that it ran: {percent(accuracy['device'], 1)}")
+        notes.append(f"emulated device: {percent(accuracy['device'], 1)}")
     return Card("Accuracy", value, tuple(notes))
 
 

@@ -108,7 +108,7 @@ def draw_histogram(picture: Json) -> Histogram:
             spanned = codes_spanned(
                 max(first, picture["codes"][0]), min(last, picture["codes"][1]), picture["scale"]
             )
-            inner_text = f"99{NO_BREAK}% of the values: {count(spanned)} codes"
+            inner_text = f"99{NO_BREAK}% of the values: {count(max(spanned or 0, 0))} codes"
         else:
             inner_text = f"99{NO_BREAK}% of the values"
     return Histogram(

@@ -17,14 +17,13 @@ CODES = {"int8": 256, "int16": 65_536}
 """Values that an element of a type can have."""
 WEIGHT_VALUES = {"int4": 15, "int8": 255}
 """The least one is not used, so that weights are symmetric."""
-LEAST_CLIPPED = 0.0005
+LEAST_CLIPPED = 0.004
+"""Below, a narrower band with finer steps is usually the better bargain."""
 FEW_CODES = 48
 """Of 256: what most values share in this many or fewer is coarse."""
 FEW_CHANNEL_CODES = 16
 UNEVEN = 4.0
 """By how much the loudest channel must exceed the quietest to be worth a word."""
-BEHIND_DB = 3.0
-"""What is in front of a layer adds most of its noise where the two figures differ by this much."""
 MOST_REASONS = 3
 FIXED_RANGE = ("softmax", "log_softmax", "logistic", "tanh", "l2_normalization")
 """Operators whose range of codes is given by what they compute."""
@@ -53,7 +52,6 @@ def reasons(layer: Json, picture: Mapping[str, Any] | None) -> tuple[str, ...]:
         _crowded(layer, picture),
         _wide(layer),
         _dead(layer),
-        _in_front(layer),
     ]
     said = tuple(sentence for sentence in found if sentence)
     return said[:MOST_REASONS]
@@ -87,10 +85,10 @@ def _channels(layer: Json, picture: Mapping[str, Any] | None) -> str:
     if len(alive) < 2 or alive[0] > FEW_CHANNEL_CODES or alive[-1] < UNEVEN * alive[0]:
         return ""
     few = sum(span <= FEW_CHANNEL_CODES for span in alive)
-    channels = "channel has" if few == 1 else "channels have"
+    verb = "has" if few == 1 else "have"
     return (
-        f"its channels differ: {few} of {len(spans)} {channels} {FEW_CHANNEL_CODES} codes or "
-        f"fewer, the loudest {round(alive[-1]) + 1}"
+        f"its channels differ: {few} of {len(spans)} {verb} {FEW_CHANNEL_CODES} codes or fewer, "
+        f"the loudest {round(alive[-1]) + 1}"
     )
 
 
@@ -119,10 +117,3 @@ def _dead(layer: Json) -> str:
     if not dead:
         return ""
     return f"{count(dead)} of {count(layer['channels'])} channels never change: prune them"
-
-
-def _in_front(layer: Json) -> str:
-    whole, own = layer["snr_db"], layer["own_snr_db"]
-    if whole is None or own is None or own - whole < BEHIND_DB:
-        return ""
-    return "most of its noise comes from the layers in front"
