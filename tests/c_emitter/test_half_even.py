@@ -43,7 +43,7 @@ KINDS = {
 }
 ROUNDED = [
     kernel
-    for kernel in dict.fromkeys(k for kind in KINDS for k in KERNELS[kind])
+    for kernel in dict.fromkeys(k for kind in sorted(KINDS) for k in KERNELS[kind])
     if kernel.types == (DType.INT8,)
 ]
 
