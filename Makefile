@@ -59,6 +59,8 @@ fuzz: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m bench.table
+	$(BIN)/python -m bench.accuracy
+	$(BIN)/python -m bench.compression
 
 conformance: $(VENV)/.test
 	$(BIN)/python -m bench.conformance

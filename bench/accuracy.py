@@ -39,7 +39,9 @@ from support.torch_networks import NETWORKS
 TARGET = "cortex-m4"
 AFTER, DURING = WAYS = ("after training", "in training")
 CALIBRATION = 256
-MOST_TESTED = 720
+AWARE_EPOCHS = 5
+AWARE_RATE = 3e-4
+MOST_TESTED = 1500
 """Samples of a fold that are tested on: the emulator runs each."""
 STUDENT_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Two-sided 95 % quantile of Student's t for a mean of so many differences."""
@@ -117,9 +119,9 @@ def run_seed(name: str, seed: int, way: str) -> Trial:
     if way == AFTER:
         package = midge.quantize(module, calibration, explained=False)
     else:
-        aware = midge.quantization_aware(module, torch.from_numpy(calibration[:1]))
-        fit(aware.module, fold, seed, epochs=4, rate=3e-4)
-        package = aware.convert(calibration=calibration)
+        aware = midge.quantization_aware(module, calibration)
+        fit(aware.module, fold, seed, epochs=AWARE_EPOCHS, rate=AWARE_RATE)
+        package = aware.convert(explained=False)
     return trial(name, seed, way, package, right, fold)
 
 

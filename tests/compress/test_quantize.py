@@ -28,7 +28,7 @@ def test_a_package_is_saved_compiled_and_run(tmp_path: Path) -> None:
     assert format_graph(kept) == format_graph(package.graph)
 
     answers = package.run(x)
-    assert answers.shape == (20, 1, 4)
+    assert answers.shape == (20, 4)
     ran = package.compile().run(_codes(package.graph, x[:1]))
     tensor = package.graph.tensors["y"]
     reals = (ran.outputs.astype(np.float64) - tensor.zero_point) * tensor.scale
