@@ -4,9 +4,9 @@
 
     python -m bench.accuracy [--only NAME] [--way WAY] [--seeds N] [--again] [--output FOLDER]
 
-Each seed trains a network from scratch on another fold, quantises it after training, trains it
-further with quantisation in the loop, and runs both on the emulated Cortex-M4, sample by sample.
-Interrupted, it goes on where it was. The summary goes to ``bench/results/accuracy.md`` and
+Each seed trains a network from scratch on another fold, quantises it after training, trains it on
+with quantisation in the loop and its float form as the teacher, and runs both on the emulated
+Cortex-M4, sample by sample. Interrupted, it goes on where it was. The summary goes to ``bench/results/accuracy.md`` and
 ``.json``.
 """
 
@@ -27,6 +27,7 @@ import torch
 
 import midge
 from bench.accuracy_data import FOLDS, Float32Array, Fold
+from bench.accuracy_teacher import likeness_to
 from bench.accuracy_training import accuracy, fit, fold_for, logits, trained
 from bench.markdown import RESULTS, table, write_results
 from bench.progress import Progress
@@ -120,7 +121,14 @@ def run_seed(name: str, seed: int, way: str) -> Trial:
         package = midge.quantize(module, calibration, explained=False)
     else:
         aware = midge.quantization_aware(module, calibration)
-        fit(aware.module, fold, seed, epochs=AWARE_EPOCHS, rate=AWARE_RATE)
+        fit(
+            aware.module,
+            fold,
+            seed,
+            epochs=AWARE_EPOCHS,
+            rate=AWARE_RATE,
+            loss_of=likeness_to(module),
+        )
         package = aware.convert(explained=False)
     return trial(name, seed, way, package, right, fold)
 

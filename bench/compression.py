@@ -4,8 +4,9 @@
 
     python -m bench.compression [--seeds N] [--output FOLDER]
 
-The network of `bench.accuracy` as int8; with half of its channels pruned and trained again; with
-int4 weights in its 1x1 layers, quantised after training and in training; and both. Each is compiled
+The network of `bench.accuracy` as int8; with half of its channels pruned and trained again, the
+whole network being its teacher; with int4 weights in its 1x1 layers, quantised after training and
+in training; and both. Each is compiled
 for a virtual nRF52840 and runs there on every test sample. The summary goes to
 ``bench/results/compression.md`` and ``.json``.
 """
@@ -24,6 +25,7 @@ from torch import nn
 
 import midge
 from bench.accuracy_data import Fold
+from bench.accuracy_teacher import likeness_to
 from bench.accuracy_training import accuracy, fit, fold_for, logits, trained
 from bench.markdown import RESULTS, table, write_results
 from bench.progress import Progress
@@ -74,7 +76,8 @@ def packages(
     yield "int8", midge.quantize(module, calibration, explained=False)
     yield "int4 in 1x1 layers", midge.quantize(module, calibration, explained=False, weights="int4")
     aware = midge.quantization_aware(module, calibration, weights="int4")
-    fit(aware.module, fold, seed, epochs=AWARE_EPOCHS, rate=AWARE_RATE)
+    likeness = likeness_to(module)
+    fit(aware.module, fold, seed, epochs=AWARE_EPOCHS, rate=AWARE_RATE, loss_of=likeness)
     yield "int4 in 1x1 layers, in training", aware.convert(explained=False)
 
 
@@ -85,7 +88,8 @@ def rows_of(seed: int) -> Iterator[Row]:
     order = np.random.default_rng(seed).permutation(len(fold.x_train))[:CALIBRATION]
     calibration = fold.x_train[order]
     small = midge.prune(whole, (torch.from_numpy(fold.x_train[:1]),), fraction=0.5)
-    fit(small.train(), fold, seed, epochs=RETRAINED_EPOCHS, rate=RETRAINED_RATE)
+    likeness = likeness_to(whole)
+    fit(small.train(), fold, seed, epochs=RETRAINED_EPOCHS, rate=RETRAINED_RATE, loss_of=likeness)
     small.eval()
     for title, module in (("whole", whole), ("half the channels", small)):
         right = logits(module, fold.x_test)
@@ -135,9 +139,9 @@ def summary(rows: list[Row]) -> str:
             f"Written by `python -m bench.compression`, which says what was done. {versions}.",
             "",
             "A MobileNetV2 of width 0.25 on scikit-learn's digits, on a virtual nRF52840, a "
-            "Cortex-M4. Accuracy is the mean over seeds, each with another fold to test on; sizes and cycles "
-            "are of the first seed. `unequal` counts samples on which the device differs from the "
-            "interpreter in any bit.",
+            "Cortex-M4. Accuracy is the mean over seeds, each with another fold to test on; sizes "
+            "and cycles are of the first seed. `unequal` counts samples on which the device "
+            "differs from the interpreter in any bit.",
             "",
             table(header, body),
         ]
