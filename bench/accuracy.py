@@ -6,8 +6,8 @@
 
 Each seed trains a network from scratch on another fold, quantises it after training, trains it on
 with quantisation in the loop and its float form as the teacher, and runs both on the emulated
-Cortex-M4, sample by sample. Interrupted, it goes on where it was. The summary goes to ``bench/results/accuracy.md`` and
-``.json``.
+Cortex-M4, sample by sample. Interrupted, it goes on where it was. The summary goes to
+``bench/results/accuracy.md`` and ``.json``.
 """
 
 from __future__ import annotations
