@@ -13,7 +13,7 @@ from unicorn import unicorn_const
 from unicorn.arm_const import UC_ARM_REG_PC
 
 from midge.c_emitter import KERNELS, Kernel, choose_kernels, layers_of, weighted
-from midge.driver import Artifact
+from midge.driver import Artifact, compile_graph
 from midge.graph import (
     Array,
     Attributes,
@@ -156,6 +156,22 @@ def test_kernels_equal_the_interpreter_at_the_extremes(core: str, cc: str) -> No
     graph = extreme_graph()
     artifact = build_layers(graph, chosen(graph), Bench(core, cc))
     assert artifact.built.static_bytes == 0
+    assert not unequal_layers(artifact)
+
+
+@pytest.mark.parametrize("cc", EACH_COMPILER)
+@pytest.mark.parametrize("level", ["-O0", "-Os"])
+def test_tiles_find_their_registers_at_every_level(level: str, cc: str) -> None:
+    # A tile holds twelve; without optimisation compilers keep more of the others for themselves.
+    b = GraphBuilder()
+    rng = np.random.default_rng(3)
+    ends = [
+        add_layer(b, Conv2D(), (1, 3, 3, 9), weights_of("any", (3, 1, 1, 9), rng)),
+        add_layer(b, FullyConnected(), (2, 16), weights_of("any", (5, 16), rng)),
+    ]
+    graph = verify(b.graph("levels", *(list(t) for t in zip(*ends, strict=True))))
+    artifact = compile_graph(graph, target="cortex-m4", cc=cc, optimisation=level)
+    assert set(artifact.choice) == {CONV, DENSE}
     assert not unequal_layers(artifact)
 
 
