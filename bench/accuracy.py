@@ -174,7 +174,7 @@ def summary(trials: Sequence[Trial]) -> str:
                     f"{np.mean([t.float_accuracy for t in mine]):.2f}",
                     f"{np.mean([t.accuracy for t in mine]):.2f}",
                     f"{lost.mean:+.2f}",
-                    f"{lost.low:+.2f} to {lost.high:+.2f}",
+                    f"{lost.low:+.2f} to {lost.high:+.2f}" if len(mine) > 1 else None,
                     f"{np.mean([t.agreement for t in mine]):.2f}",
                     f"{np.mean([t.cosine for t in mine]):.5f}",
                     sum(t.unequal for t in mine),
