@@ -14,7 +14,8 @@ with ``--all`` only: nothing takes longer than to see nothing.
 
 Verdicts are kept in ``build/mutants/verdicts.jsonl`` while a run goes on, so it may be interrupted
 and started again, and after a new test judges the survivors alone; `bench.mutants_record` has the
-rules by which a verdict still holds. ``--seconds`` ends a run early, and counts what is left.
+rules by which a verdict still holds. ``--seconds`` ends a run early, and counts what is left; with
+0 nothing is judged, and the summary is that of the record.
 
 The summary goes to ``bench/results/mutants.md`` and ``.json``; with ``--match`` or ``--limit`` to
 ``build/mutants``. It exits with 1 when mutants without an explanation survive or some are left.
@@ -31,9 +32,9 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -88,7 +89,8 @@ class Report:
     Attributes:
         judged: In the order of files and places.
         explained: Explanations of all runs.
-        unreached: Kernels that no network needs, and files that are part of no trial.
+        unreached: Kernels of undecided files that no network needs, and such files that are part of
+            no trial.
     """
 
     judged: Sequence[Judged]
@@ -229,11 +231,13 @@ class Court:
         text: The file as it stands.
         trials: Networks.
         tests: Unit tests; None where the file has none.
+        noticed: By function, the place of the judge that noticed the last mutant in it.
     """
 
     text: str
     trials: Sequence[Trial]
     tests: UnitTests | None
+    noticed: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def judges(self) -> str:
@@ -243,21 +247,31 @@ class Court:
             parts += [path.read_text("utf-8") for path in self.tests.paths]
         return _digest(*parts)
 
+    @cached_property
+    def _judges(self) -> list[Callable[[str], str]]:
+        """Verdicts on a changed text; unit tests come after the smallest trials."""
+        found: list[Callable[[str], str]] = [partial(t.judge, self.text) for t in self.trials]
+        if self.tests is not None:
+            found.insert(_BEFORE_TESTS, self._by_tests)
+        return found
+
     def judge(self, mutant: Mutant) -> Judged:
-        """The first verdict but survival; unit tests come after the smallest trials."""
+        """The first verdict but survival, asking first who noticed the last in this function."""
         mutated = mutant.apply(self.text)
-        for number, trial in enumerate(self.trials):
-            if number == _BEFORE_TESTS and self._fails_a_test(mutated):
-                return Judged(mutant, FAILED_TEST)
-            verdict = trial.judge(self.text, mutated)
+        order = list(range(len(self._judges)))
+        first = self.noticed.get(mutant.function)
+        if first is not None:
+            order.insert(0, order.pop(first))
+        for place in order:
+            verdict = self._judges[place](mutated)
             if verdict != SURVIVED:
+                self.noticed[mutant.function] = place
                 return Judged(mutant, verdict)
-        if len(self.trials) <= _BEFORE_TESTS and self._fails_a_test(mutated):
-            return Judged(mutant, FAILED_TEST)
         return Judged(mutant, SURVIVED)
 
-    def _fails_a_test(self, mutated: str) -> bool:
-        return self.tests is not None and self.tests.run(mutated) != 0
+    def _by_tests(self, mutated: str) -> str:
+        assert self.tests is not None
+        return SURVIVED if self.tests.run(mutated) == 0 else FAILED_TEST
 
 
 def _digest(*parts: str) -> str:
@@ -313,7 +327,8 @@ def run(
         jobs: What runs at once.
         everyone: Judge those with an explanation too.
         record: A file of verdicts that may still hold; this run's are added to it.
-        seconds: Of wall-clock time, after which no further mutant is tried.
+        seconds: Of wall-clock time, after which no further mutant is tried; 0 takes every verdict
+            from the record, that of a survivor even where its judges have changed.
 
     Raises:
         UserError: the explanations or the record cannot be read.
@@ -321,35 +336,42 @@ def run(
     """
     known = explanations(EXPLANATIONS)
     accused = [m for m in chosen if everyone or m.key not in known]
-    texts = {m.file: files[m.file] for m in accused}
-    kernels = kernels_of(texts.values())
-    found = courts(texts, kernels, jobs)
-    progress = Progress("mutants", len(accused))
-    deadline = time.monotonic() + seconds
-    judged: dict[Key, Judged] = {}
-    pool = ThreadPoolExecutor(jobs)
+    sources = {m.key: _digest(m.apply(files[m.file])) for m in accused}
+    found: dict[str, Court] = {}
+    kernels: list[Kernel] = []
     with Record(record, (SURVIVED,)) as verdicts:
+        last = {m.key: verdicts.last(m.key, sources[m.key]) or LEFT for m in accused}
+        judged = {m.key: Judged(m, last[m.key]) for m in accused}
+        undecided = [m for m in accused if last[m.key] in (SURVIVED, LEFT)]
+        if seconds > 0:
+            texts = {m.file: files[m.file] for m in undecided}
+            kernels = kernels_of(texts.values())
+            found = courts(texts, kernels, jobs)
+            deadline = time.monotonic() + seconds
 
-        def judge(mutant: Mutant) -> Judged:
-            court = found[mutant.file]
-            about = (mutant.key, _digest(mutant.apply(court.text)), court.judges)
-            known_verdict = verdicts.find(*about)
-            if known_verdict is not None:
-                return Judged(mutant, known_verdict)
-            if time.monotonic() > deadline:
-                return Judged(mutant, LEFT)
-            result = court.judge(mutant)
-            verdicts.add(*about, result.verdict)
-            return result
+            def judge(mutant: Mutant) -> Judged:
+                court = found[mutant.file]
+                about = (mutant.key, sources[mutant.key], court.judges)
+                known_verdict = verdicts.find(*about)
+                if known_verdict is not None:
+                    return Judged(mutant, known_verdict)
+                if time.monotonic() > deadline:
+                    return Judged(mutant, LEFT)
+                result = court.judge(mutant)
+                verdicts.add(*about, result.verdict)
+                return result
 
-        try:
-            for result in pool.map(judge, accused):
-                judged[result.mutant.key] = result
-                unnoticed = sum(j.survived for j in judged.values())
-                progress.advance(1, f"{len(judged)} of {len(accused)}, {unnoticed} unnoticed")
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            progress.close()
+            progress = Progress("mutants", len(undecided))
+            pool = ThreadPoolExecutor(jobs)
+            try:
+                unnoticed = 0
+                for number, result in enumerate(pool.map(judge, undecided), 1):
+                    judged[result.mutant.key] = result
+                    unnoticed += result.survived
+                    progress.advance(1, f"{number} of {len(undecided)}, {unnoticed} unnoticed")
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+                progress.close()
     tried = {trial.kernel for court in found.values() for trial in court.trials}
     unreached = [name_of(k) for k in kernels if k not in tried]
     unreached += sorted(f for f, court in found.items() if not court.trials)

@@ -1,7 +1,8 @@
 """Who judges a mutant: every network that its kernel computes, against the NumPy interpreter.
 
 A trial is one kernel with one rounding: all single-operator networks and extreme layers that it
-computes, side by side in one library; where they are many, a few of them come first. Portable
+computes, side by side in one library; where they are many, a few of them come first. Operators that
+``.tflite`` files do not have come in trials of their own, as the tests' graphs have them. Portable
 kernels run on the host, where the compiler's sanitizer traps what is undefined; kernels that need a
 core's instructions are emulated.
 
@@ -21,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +48,11 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "c_emitter"))
 from extreme_layers import OPERATORS as WITH_EXTREMES
 from extreme_layers import extreme_layers
 
+from support.framework_layers import every_case, join_layers, joined_sample
 from support.networks import imported, join
 
 Array = NDArray[np.generic]
+_Made = TypeVar("_Made")
 
 SAMPLE_SEEDS = range(5)
 """One sample of each kind that `SyntheticNetwork.sample_inputs` makes."""
@@ -259,19 +263,42 @@ def trials(kernels: Sequence[Kernel], advance: Callable[[str], None]) -> list[Tr
         kernels: In any order.
         advance: Called with the name of each kernel whose trials are made.
     """
-    made = []
+    made: list[Trial] = []
     networks = _networks({kind for kernel in kernels for kind in _kinds_of(kernel)})
     for kernel in kernels:
+        made += _framework_trials(kernel)
         name = name_of(kernel)
         for rounding, found in _computed_by(kernel, networks).items():
             label = f"{name} {rounding.value if rounding else ''}".rstrip()
-            if len(found) > 2 * _FEW:
-                # Nearly every mutant is found by these, and a large library takes long to build.
-                few = found[:: -(-len(found) // _FEW)]
-                made.append(_trial(f"few of {label}", kernel, few, rounding))
-            made.append(_trial(label, kernel, found, rounding))
+            for part, few in _parts(found):
+                joined = join(few, _NAME)
+                graph = _rounded(joined.graph, rounding)
+                samples = [joined.sample(seed) for seed in SAMPLE_SEEDS]
+                made.append(_trial(part + label, kernel, graph, samples))
         advance(name)
     return sorted(made, key=lambda t: (t.core is not None, len(t.files[f"{_NAME}.c"]), t.name))
+
+
+def _parts(found: Sequence[_Made]) -> Iterator[tuple[str, Sequence[_Made]]]:
+    """All of them, and a few of many first, with what stands in front of their names."""
+    if len(found) > 2 * _FEW:
+        # Nearly every mutant is found by these, and a large library takes long to build.
+        yield "few of ", found[:: -(-len(found) // _FEW)]
+    yield "", found
+
+
+def _framework_trials(kernel: Kernel) -> Iterator[Trial]:
+    """Layers that no ``.tflite`` file has, each with the rounding it was made with."""
+    kinds = _kinds_of(kernel)
+    found = []
+    for case in every_case():
+        if any(op.kind in kinds for op in case.graph.ops):
+            choice = _choice(kernel, case.graph)
+            if choice is not None and kernel in choice:
+                found.append(case)
+    for part, few in _parts(found) if found else ():
+        samples = [joined_sample(few, seed) for seed in SAMPLE_SEEDS]
+        yield _trial(f"{part}{name_of(kernel)} layers", kernel, join_layers(few, _NAME), samples)
 
 
 def name_of(kernel: Kernel) -> str:
@@ -356,11 +383,7 @@ def _choice(kernel: Kernel, graph: Graph) -> Choice | None:
     )
 
 
-def _trial(
-    name: str, kernel: Kernel, networks: Sequence[SyntheticNetwork], rounding: Rounding | None
-) -> Trial:
-    joined = join(networks, _NAME)
-    graph = _rounded(joined.graph, rounding)
+def _trial(name: str, kernel: Kernel, graph: Graph, given: Sequence[Mapping[str, Array]]) -> Trial:
     choice = _choice(kernel, graph)
     assert choice is not None
     plan, kept = _lay_out(graph, choice)
@@ -368,8 +391,7 @@ def _trial(
     header = emitted.files[f"{_NAME}.h"]
     samples, expected = [], []
     state = None
-    for seed in SAMPLE_SEEDS:
-        sample = joined.sample(seed)
+    for sample in given:
         values = interpret(graph, sample, state)
         state = state_after(graph, values)
         samples.append(tuple(np.ascontiguousarray(sample[n]).tobytes() for n in graph.inputs))

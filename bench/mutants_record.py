@@ -77,6 +77,10 @@ class Record:
         before, verdict = self._verdicts.get((key, source), ("", None))
         return None if verdict in self._survival and before != judges else verdict
 
+    def last(self, key: Key, source: str) -> str | None:
+        """The last verdict on a mutant, whoever judged it; the arguments are those of `find`."""
+        return self._verdicts.get((key, source), ("", None))[1]
+
     def add(self, key: Key, source: str, judges: str, verdict: str) -> None:
         """Keep a verdict; the arguments of `find`, and what it is to find."""
         self._verdicts[key, source] = judges, verdict

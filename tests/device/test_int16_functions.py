@@ -25,6 +25,8 @@ ARGUMENT_SCALES = (2.0**-11, 2.0**-12, 0.0007, 2.0**-15, 2.0**-3, 1e-9, 0.7, 0.8
         (Logistic(), ARGUMENT_SCALES, (2.0**-15,)),
         (Tanh(), ARGUMENT_SCALES, (2.0**-15,)),
         (Rsqrt(), (2.0**-12, 0.3), (2.0**-15, 0.0011, 0.02)),
+        # Between 20000 and 20001 steps lies what the root's inverse of 2 is by less than a bit.
+        (Rsqrt(), (1.0,), (2.0**-20 * 741455 / (20000.5 + 0.3 / 32),)),
         (Gelu(), (0.0003,), (0.0003, 0.002)),
     ],
     ids=lambda value: value.kind if isinstance(value, Attributes) else "",

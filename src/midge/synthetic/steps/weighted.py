@@ -240,6 +240,11 @@ def _every_case() -> Iterator[Case]:
     yield _case(wide, (1, 24, 26, 2), "wide", replace(_LONG, spread="ends"), "int16")
     wide = Layer(_TRANSPOSE, (3, 3, 3, 64), (2, 1), extent=(4, 3))
     yield _case(wide, (1, 2, 3, 64), "wide", replace(_LONG, spread="ends"), "int16")
+    # Kernels that sum multiples of int4 weights scale such a sum back in between.
+    wide, numbers = Layer(_CONV, (3, 1, 1, 680)), replace(_INT4, spread="ends")
+    yield _case(wide, (1, 1, 3, 680), "wide", numbers, "int8")
+    wide, numbers = Layer(_DENSE, (4, 680)), replace(numbers, per_tensor=True)
+    yield _case(wide, (2, 680), "wide", numbers, "int8")
 
 
 CASES: list[Case] = list(_every_case())
