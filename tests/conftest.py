@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine fails no test: what may take long has a watchdog of its own.
+settings.register_profile("midge", deadline=None)
+settings.load_profile("midge")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
