@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from midge.report.wording import (
@@ -80,6 +80,7 @@ def test_printable_texts_can_be_written_and_reordered_by_nobody(text: str) -> No
 
 
 @given(names=st.lists(st.text(alphabet="ab/;_1", max_size=9), max_size=12))
+@example(names=["", "/", "//"])
 def test_familiar_names_tell_apart_what_was_apart(names: list[str]) -> None:
     short = familiar_names(names)
     assert set(short) == set(names)

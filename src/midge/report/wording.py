@@ -125,6 +125,9 @@ def familiar_names(names: Iterable[str]) -> dict[str, str]:
         alone = taken[layer[name]] == 1 + (layer[name] == scoped[name])
         candidates = ((layer[name], alone), (scoped[name], seen[scoped[name]] == 1), (name, True))
         found[name] = printable(next(part for part, good in candidates if good))
+    if len(set(found.values())) < len(found):
+        # A name that had to stay whole is what another was shortened to.
+        return {name: printable(name) for name in whole}
     return found
 
 
