@@ -11,7 +11,6 @@ from typing import Any
 
 from midge.c_emitter import choose_kernels
 from midge.compress import Report, inspect, take_samples
-from midge.compress import render_text as render_compression_text
 from midge.compress.pictures import pictures_of
 from midge.driver import Artifact, compare_layers, compile_graph, load
 from midge.driver.budget import Budget, check_budget
@@ -30,6 +29,7 @@ from midge.report import (
     render_operators_markdown,
     render_operators_text,
     render_quantization_html,
+    render_quantization_text,
     render_text,
 )
 from midge.virtual_mcu import Target, target
@@ -217,7 +217,7 @@ def _write_compression_report(
         path = Path(options.html)
         write_files(str(path.parent), {path.name: page()})
     if options.json != "-":
-        print(render_compression_text(report))
+        print(render_quantization_text(report.to_json()))
 
 
 def show(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 - `quantize_graph` quantises after training; `QuantizeSettings` says how.
 - `take_samples` checks what a user gives to calibrate or evaluate on.
-- `inspect` looks into a quantised network; `render_text` prints either report.
+- `inspect` looks into a quantised network.
 - `prune`, `distill` and `distillation_loss` work on modules of PyTorch, which is imported when one
   of them is asked for.
 """
@@ -17,7 +17,6 @@ from midge.compress.quantize_graph import Quantized, quantize_graph
 from midge.compress.report import LayerReport, Remedy, Report
 from midge.compress.samples import Samples, take_samples
 from midge.compress.settings import QuantizeSettings
-from midge.compress.text import render_text
 from midge.errors import ToolError
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ __all__ = [
     "inspect",
     "prune",
     "quantize_graph",
-    "render_text",
     "take_samples",
 ]
 

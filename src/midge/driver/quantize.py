@@ -14,7 +14,6 @@ from midge.compress import (
     Report,
     Samples,
     quantize_graph,
-    render_text,
     take_samples,
 )
 from midge.compress.evaluate import stored_inputs, to_real
@@ -25,7 +24,7 @@ from midge.driver.main_path import compile_graph, load, save
 from midge.errors import UserError
 from midge.graph import Graph
 from midge.passes.to_channels_last import to_channels_last
-from midge.report import render_quantization_html
+from midge.report import render_quantization_html, render_quantization_text
 
 MOST_INSTRUCTIONS = 4e9
 """That the virtual microcontroller runs for the report: under a minute, and of networks under a
@@ -136,7 +135,7 @@ class Package:
     @cached_property
     def text(self) -> str:
         """The report for a terminal."""
-        return render_text(self.report)
+        return render_quantization_text(self.report.to_json())
 
     @cached_property
     def html(self) -> str:

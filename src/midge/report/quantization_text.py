@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
-from midge.compress.report import LayerReport, Remedy, Report
 from midge.report.wording import (
     NO_BREAK,
     NOTHING_TO_SHOW,
@@ -17,6 +17,7 @@ from midge.report.wording import (
     shorten,
 )
 
+Json = dict[str, Any]
 WIDTH = 100
 WIDEST_NAME = 26
 HEADS = (
@@ -33,26 +34,27 @@ HEADS = (
 INTEGER_HEADS = ("Layer", "", "type", "range of codes", "at an end", "dead", "weights")
 
 
-def render_text(report: Report) -> str:
+def render_quantization_text(report: Json) -> str:
     """The report as lines of at most about 100 columns, the last one not ended.
 
     Args:
-        report: Of a quantisation, or of an inspection, with or without a float network.
+        report: What a compression report's `to_json` gives: of a quantisation, or of an inspection,
+            with or without a float network.
     """
     lines = [*_head(report), ""]
     # A reshape moves nothing and costs nothing.
-    shown = [layer for layer in report.layers if layer.kind != "reshape"]
+    shown = [layer for layer in report["layers"] if layer["kind"] != "reshape"]
     left = (0, 1, 2)
-    if report.float_vs_integer is not None:
+    if report["float_vs_integer"] is not None:
         rows = [HEADS, *map(_row, shown)]
     else:
         rows = [INTEGER_HEADS, *map(_integer_row, shown)]
     lines += table(rows, left)
-    if report.float_vs_integer is not None:
+    if report["float_vs_integer"] is not None:
         lines += ["SNR: signal to noise of a layer's output; own: with exact inputs"]
-    if report.remedies:
+    if report["remedies"]:
         lines += ["", *_remedies(report)]
-    for note in report.notes:
+    for note in report["notes"]:
         lines += textwrap.wrap(f"note: {printable(note)}", WIDTH, subsequent_indent="  ")
     return "\n".join(line.replace(NO_BREAK, " ").rstrip() for line in lines)
 
@@ -80,35 +82,35 @@ def share(value: float | None) -> str:
     return NOTHING_TO_SHOW if value is None else percent(value, 1)
 
 
-def _head(report: Report) -> list[str]:
-    settings = report.settings
+def _head(report: Json) -> list[str]:
+    settings = report["settings"]
     how = f"{settings.get('weights', '')} weights, {settings.get('activations', '')} activations"
-    title = printable(report.model)
+    title = printable(report["model"])
     lines = [shorten(f"{title}: {how}, {settings['observer']}" if settings else title, WIDTH)]
-    weights = byte_count(report.weights_bytes)
-    if report.float_weights_bytes:
-        part = percent(report.weights_bytes, report.float_weights_bytes)
-        weights += f", {part} of {byte_count(report.float_weights_bytes)} in float32"
-    lines.append(f"{'Constants':<13}{weights}")
-    own = "calibration samples" if report.evaluated_on_calibration else "evaluation samples"
+    weights = byte_count(report["weights_bytes"])
+    if report["float_weights_bytes"]:
+        part = percent(report["weights_bytes"], report["float_weights_bytes"])
+        weights += f", {part} of {byte_count(report['float_weights_bytes'])} in float32"
+    lines.append(f"{'Constants':<15}{weights}")
+    own = "calibration samples" if report["evaluated_on_calibration"] else "evaluation samples"
     for name, alike in (
-        ("Float network", report.float_vs_integer),
-        ("Device", report.integer_vs_device),
+        ("Float network", report["float_vs_integer"]),
+        ("Device", report["integer_vs_device"]),
     ):
         if alike is None:
             continue
         facts = ["equal in every bit"]
-        if alike.largest_error:
-            facts = [decibels(alike.snr_db), f"cosine {alike.cosine:.5f}"]
-        if alike.top1 is not None:
-            facts.append(f"same answer {share(alike.top1)}")
+        if alike["largest_error"]:
+            facts = [decibels(alike["snr_db"]), f"cosine {alike['cosine']:.5f}"]
+        if alike["top1"] is not None:
+            facts.append(f"same answer {share(alike['top1'])}")
         against = "integer network against it" if name == "Float network" else "against integers"
-        lines.append(f"{name:<13}{', '.join(facts)} ({against})".replace(name, name + "  ", 1))
-    if report.accuracy:
-        figures = ", ".join(f"{name} {share(v)}" for name, v in report.accuracy.items())
-        lines.append(f"{'Accuracy':<13}{figures}")
-    if report.evaluation_samples:
-        lines.append(f"{'Measured on':<13}{count(report.evaluation_samples)} {own}")
+        lines.append(f"{name:<15}{', '.join(facts)} ({against})")
+    if report["accuracy"]:
+        figures = ", ".join(f"{name} {share(v)}" for name, v in report["accuracy"].items())
+        lines.append(f"{'Accuracy':<15}{figures}")
+    if report["evaluation_samples"]:
+        lines.append(f"{'Measured on':<15}{count(report['evaluation_samples'])} {own}")
     return lines
 
 
@@ -118,55 +120,55 @@ def _span(low: float | None, high: float | None) -> str:
     return f"{low:.3g} .. {high:.3g}"
 
 
-def _name(layer: LayerReport) -> tuple[str, str]:
-    return shorten(printable(layer.name), WIDEST_NAME), layer.kind
+def _name(layer: Json) -> tuple[str, str]:
+    return shorten(printable(layer["name"]), WIDEST_NAME), layer["kind"]
 
 
-def _row(layer: LayerReport) -> tuple[str, ...]:
+def _row(layer: Json) -> tuple[str, ...]:
     return (
         *_name(layer),
-        layer.dtype,
-        decibels(layer.snr_db),
-        decibels(layer.own_snr_db),
-        _span(layer.low, layer.high),
-        _span(layer.code_low, layer.code_high),
-        share(layer.clipped),
-        byte_count(layer.weights_bytes) if layer.weights_bytes else NOTHING_TO_SHOW,
+        layer["dtype"],
+        decibels(layer["snr_db"]),
+        decibels(layer["own_snr_db"]),
+        _span(layer["low"], layer["high"]),
+        _span(layer["code_low"], layer["code_high"]),
+        share(layer["clipped"]),
+        byte_count(layer["weights_bytes"]) if layer["weights_bytes"] else NOTHING_TO_SHOW,
     )
 
 
-def _integer_row(layer: LayerReport) -> tuple[str, ...]:
-    dead = layer.dead_channels
+def _integer_row(layer: Json) -> tuple[str, ...]:
+    dead = layer["dead_channels"]
     return (
         *_name(layer),
-        layer.dtype,
-        _span(layer.code_low, layer.code_high),
-        share(layer.saturated),
-        NOTHING_TO_SHOW if dead is None else f"{dead} of {layer.channels}",
-        byte_count(layer.weights_bytes) if layer.weights_bytes else NOTHING_TO_SHOW,
+        layer["dtype"],
+        _span(layer["code_low"], layer["code_high"]),
+        share(layer["saturated"]),
+        NOTHING_TO_SHOW if dead is None else f"{dead} of {layer['channels']}",
+        byte_count(layer["weights_bytes"]) if layer["weights_bytes"] else NOTHING_TO_SHOW,
     )
 
 
-def _remedies(report: Report) -> list[str]:
+def _remedies(report: Json) -> list[str]:
     """What costs most, and what was measured to help."""
-    costliest = ", ".join(printable(name) for name in report.costliest) or "none measurable"
+    costliest = ", ".join(printable(name) for name in report["costliest"]) or "none measurable"
     rows: list[tuple[str, ...]] = [
         ("What would give it back", "SNR", "gain", "same answer", "accuracy", "bytes")
     ]
-    rows += [_remedy(remedy) for remedy in report.remedies]
+    rows += [_remedy(remedy) for remedy in report["remedies"]]
     return [
         *textwrap.wrap(f"Layers that cost most: {costliest}", WIDTH, subsequent_indent="  "),
         *table(rows, (0,)),
     ]
 
 
-def _remedy(remedy: Remedy) -> tuple[str, ...]:
-    gain = NOTHING_TO_SHOW if remedy.gain_db is None else f"{remedy.gain_db:+.1f}{NO_BREAK}dB"
+def _remedy(remedy: Json) -> tuple[str, ...]:
+    gain = NOTHING_TO_SHOW if remedy["gain_db"] is None else f"{remedy['gain_db']:+.1f}{NO_BREAK}dB"
     return (
-        shorten(printable(remedy.change), 48),
-        decibels(remedy.snr_db),
+        shorten(printable(remedy["change"]), 48),
+        decibels(remedy["snr_db"]),
         gain,
-        share(remedy.top1),
-        share(remedy.accuracy),
-        f"{remedy.extra_bytes:+,}",
+        share(remedy["top1"]),
+        share(remedy["accuracy"]),
+        f"{remedy['extra_bytes']:+,}",
     )
