@@ -32,6 +32,7 @@ from midge.report import (
     render_quantization_text,
     render_text,
 )
+from midge.report.wording import aligned
 from midge.virtual_mcu import Target, target
 from midge.virtual_mcu import targets as all_targets
 
@@ -43,12 +44,7 @@ def targets(options: argparse.Namespace) -> int:
         write_json(options.json, [_target_json(t) for t in rows])
         return 0
     header = ("target", "core", "ISA", "clock", "RAM", "flash", "emulated by", "cycles")
-    table = [header, *(_target_row(t) for t in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    for row in table:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    print("\n".join(aligned([header, *map(_target_row, rows)], range(len(header)))))
     return 0
 
 

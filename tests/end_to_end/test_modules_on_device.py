@@ -115,3 +115,19 @@ def test_streaming_keeps_state_across_calls_with_constant_work() -> None:
     last = graph.tensors[graph.outputs[0]]
     real = (np.frombuffer(inferences[-1].outputs[0], np.int8) - last.zero_point) * last.scale
     assert np.abs(real - right).max() < 0.1 * np.abs(right).max()
+
+
+def test_images_come_out_in_the_modules_own_order_of_dimensions() -> None:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.ReLU(), nn.Conv2d(1, 3, 1)).eval()
+    images = np.random.default_rng(0).standard_normal((20, 2, 5, 7)).astype(np.float32)
+    made = midge.quantize(module, images, explained=False)
+    with torch.no_grad():
+        right = module(torch.from_numpy(images)).numpy()
+    given = made.run(images)
+    assert given.shape == right.shape == (20, 3, 5, 7)
+    assert np.abs(given - right).max() < 0.05 * np.abs(right).max()
+    assert np.array_equal(made.run_on_device(images, "cortex-m4"), given)

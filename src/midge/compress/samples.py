@@ -219,8 +219,11 @@ def _labels(given: object, count: int, what: str) -> Labels:
 
 
 def source_array(graph: Graph, name: str, rows: Sequence[Array]) -> Array:
-    """Values of an input or output, one a run, as [N, ...] in the source's order of dimensions."""
+    """Values of an input or output, one a run, as [N, ...] in the source's order of dimensions.
+
+    The source's own batch of one is left out.
+    """
     order = graph.layouts.get(name)
-    shape = graph.tensors[name].shape
     turned = [r if order is None else np.transpose(r, np.argsort(order)) for r in rows]
-    return np.concatenate(turned) if shape[:1] == (1,) else np.stack(turned)
+    is_one = graph.source_shape(name)[:1] == (1,)
+    return np.concatenate(turned) if is_one else np.stack(turned)

@@ -19,6 +19,7 @@ from midge.compress import (
 from midge.compress.evaluate import stored_inputs, to_real
 from midge.compress.measure import Answers, accuracy, agreement, answers_of
 from midge.compress.pictures import pictures_of
+from midge.compress.samples import source_array
 from midge.driver.artifact import Artifact
 from midge.driver.main_path import compile_graph, load, save
 from midge.errors import UserError
@@ -101,14 +102,10 @@ class Package:
 
     def _in_source_form(self, answers: Answers) -> Any:
         """As the model that was quantised gives its outputs for a batch."""
-        values = {}
-        for name, stacked in answers.values.items():
-            order = self.reference.layouts.get(name)
-            turned = stacked
-            if order is not None:
-                back = np.argsort(order)
-                turned = np.transpose(stacked, (0, *(1 + d for d in back)))
-            values[name] = turned[:, 0] if turned.shape[1:2] == (1,) else turned
+        values = {
+            name: source_array(self.reference, name, list(rows))
+            for name, rows in answers.values.items()
+        }
         return values if len(values) > 1 else next(iter(values.values()))
 
     def with_device(self, target: str | None = None) -> Package:

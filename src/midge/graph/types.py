@@ -59,11 +59,6 @@ class DType(enum.Enum):
         info = np.iinfo(np.dtype(self.value))
         return int(info.min), int(info.max)
 
-    @property
-    def is_quantizable(self) -> bool:
-        """True for integers that may stand for real numbers."""
-        return self not in (DType.FLOAT32, DType.BOOL)
-
 
 class Rounding(enum.Enum):
     """How a requantising operator rounds; every importer sets it and every pass keeps it."""

@@ -78,11 +78,6 @@ def permutation(layout: Layout, shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(next(units) if d is None else d for d in layout)
 
 
-def layout_of(permuted: Sequence[int], shape: Sequence[int]) -> Layout:
-    """The layout that a permutation of a tensor's dimensions says."""
-    return tuple(d if shape[d] > 1 else None for d in permuted)
-
-
 def stored(tensor: Tensor, layout: Layout, name: str) -> Tensor:
     """A constant in another layout; scales that run along a dimension go with it."""
     if layout == natural(tensor.shape):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from midge.report.wording import aligned
+
 Json = dict[str, Any]
 
 _YES, _NO = "yes", "-"
@@ -26,11 +28,7 @@ def render_operators_text(content: Json) -> str:
         )
         for row in content["operators"]
     ]
-    table = [heads, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(heads))]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table
-    ]
+    lines = aligned([heads, *rows], range(len(heads)))
     return "\n".join(
         [
             *lines,

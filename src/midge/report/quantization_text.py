@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 from midge.report.wording import (
     NO_BREAK,
     NOTHING_TO_SHOW,
+    aligned,
     byte_count,
-    columns,
     count,
     percent,
     printable,
@@ -49,7 +48,7 @@ def render_quantization_text(report: Json) -> str:
         rows = [HEADS, *map(_row, shown)]
     else:
         rows = [INTEGER_HEADS, *map(_integer_row, shown)]
-    lines += table(rows, left)
+    lines += aligned(rows, left)
     if report["float_vs_integer"] is not None:
         lines += ["SNR: signal to noise of a layer's output; own: with exact inputs"]
     if report["remedies"]:
@@ -57,19 +56,6 @@ def render_quantization_text(report: Json) -> str:
     for note in report["notes"]:
         lines += textwrap.wrap(f"note: {printable(note)}", WIDTH, subsequent_indent="  ")
     return "\n".join(line.replace(NO_BREAK, " ").rstrip() for line in lines)
-
-
-def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    """Rows as lines, columns aligned to the right but for those of `left`."""
-    sizes = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = []
-        for i, (cell, size) in enumerate(zip(row, sizes, strict=True)):
-            blank = " " * (size - columns(cell))
-            cells.append(cell + blank if i in left else blank + cell)
-        lines.append("  ".join(cells).rstrip())
-    return lines
 
 
 def decibels(value: float | None) -> str:
@@ -158,7 +144,7 @@ def _remedies(report: Json) -> list[str]:
     rows += [_remedy(remedy) for remedy in report["remedies"]]
     return [
         *textwrap.wrap(f"Layers that cost most: {costliest}", WIDTH, subsequent_indent="  "),
-        *table(rows, (0,)),
+        *aligned(rows, (0,)),
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 NOT_KNOWN = "not known"
 NOTHING_TO_SHOW = "–"
@@ -96,6 +96,19 @@ def shorten(text: str, width: int) -> str:
     head = _fitting(text, width - 1 - tail_room)
     tail = _fitting(text[::-1], tail_room)[::-1]
     return head + ELLIPSIS + tail
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
+    """Rows as lines, columns aligned to the right but for those of `left`."""
+    sizes = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = []
+        for i, (cell, size) in enumerate(zip(row, sizes, strict=True)):
+            blank = " " * (size - columns(cell))
+            cells.append(cell + blank if i in left else blank + cell)
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def familiar_names(names: Iterable[str]) -> dict[str, str]:
