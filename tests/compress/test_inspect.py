@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from float_networks import arrays, branches, chain, residual, samples
 
-from midge.compress import inspect, quantize_graph, render_text, take_samples
+from midge.compress import inspect, quantize_graph, take_samples
 from midge.errors import UserError
 from midge.graph import read_graph, write_graph
+from midge.report import render_quantization_text
 
 
 def test_without_the_float_network_integers_speak_for_themselves() -> None:
@@ -38,7 +39,7 @@ def test_without_the_float_network_integers_speak_for_themselves() -> None:
     assert layers["stem"].code_low == 0
     assert set(report.accuracy or {}) == {"integer"}
     assert report.float_vs_integer is None
-    text = render_text(report)
+    text = render_quantization_text(report.to_json())
     assert "1 of 8" in text
     assert "no float network is given to compare with" in text
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from float_networks import NETWORKS, Layers, arrays, chain, residual, samples
 
-from midge.compress import QuantizeSettings, quantize_graph, render_text, take_samples
+from midge.compress import QuantizeSettings, quantize_graph, take_samples
 from midge.compress.evaluate import stored_inputs
 from midge.driver import compare_layers, compile_graph
 from midge.errors import UnsupportedError, UserError
 from midge.graph import DType, Graph, Rounding, format_graph, interpret, verify
 from midge.graph.ops.cumsum import Cumsum
 from midge.graph.ops.fully_connected import FullyConnected
+from midge.report import render_quantization_text
 
 LEAST_SNR_DB = {"residual": 35.0, "branches": 30.0, "chain": 34.0}
 """Measured: 38.9, 33.9 and 37.7."""
@@ -227,7 +228,7 @@ def test_the_report_is_plain_data_and_names_what_costs_most() -> None:
     assert wider.gain_db > 3
     assert report.accuracy is not None
     assert set(report.accuracy) == {"float", "integer"}
-    text = render_text(report)
+    text = render_quantization_text(report.to_json())
     assert "Layers that cost most: second" in text
     assert all(len(line) <= 110 for line in text.splitlines())
 
