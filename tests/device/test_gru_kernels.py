@@ -18,8 +18,13 @@ Array = NDArray[np.generic]
 STEPS, FEATURES, UNITS = 40, 3, 9
 
 
-def gru(dtype: DType, *, linear_before_reset: bool, has_bias: bool) -> Graph:
-    """One layer whose new gate stays small, and so does its state; y has the state's scale."""
+def gru(
+    dtype: DType, *, linear_before_reset: bool, has_bias: bool, coarse_recurrence: bool = False
+) -> Graph:
+    """One layer whose new gate stays small, and so does its state; y has the state's scale.
+
+    With coarse_recurrence a unit of the gates' recurrent sums is more than a step of their table.
+    """
     rng = np.random.default_rng(int(linear_before_reset))
     builder = GraphBuilder()
     codes = Quantization.per_tensor(0.02 if dtype is DType.INT8 else 2.0**-14, 0)
@@ -29,7 +34,12 @@ def gru(dtype: DType, *, linear_before_reset: bool, has_bias: bool) -> Graph:
     for name, count in (("w", FEATURES), ("r", UNITS)):
         stored = rng.integers(-127, 128, (3 * UNITS, count)).astype(np.int8)
         stored[2 * UNITS :] //= 100
-        constants.append(builder.constant(name, stored, per_tensor))
+        scale = per_tensor
+        if coarse_recurrence and name == "r":
+            stored = np.sign(stored)
+            stored[2 * UNITS :] = 0
+            scale = Quantization.per_tensor(4.0, 0)
+        constants.append(builder.constant(name, stored, scale))
     bias = rng.integers(-9, 10, 3 * UNITS).astype(np.int32)
     recurrent_bias = builder.constant("c", bias) if has_bias else None
     operands = [x, *constants, builder.constant("b", bias), recurrent_bias, None]
@@ -61,9 +71,17 @@ def test_last_bits_of_the_state(dtype: DType, linear_before_reset: bool, has_bia
     assert np.unique(found).size > 20
 
 
+@pytest.mark.parametrize("coarse_recurrence", [False, True])
 @pytest.mark.parametrize("linear_before_reset", [True, False])
-def test_last_bits_of_the_state_with_dsp(linear_before_reset: bool) -> None:
-    graph = gru(DType.INT8, linear_before_reset=linear_before_reset, has_bias=False)
+def test_last_bits_of_the_state_with_dsp(
+    linear_before_reset: bool, coarse_recurrence: bool
+) -> None:
+    graph = gru(
+        DType.INT8,
+        linear_before_reset=linear_before_reset,
+        has_bias=False,
+        coarse_recurrence=coarse_recurrence,
+    )
     artifact = midge.compile(graph, target="cortex-m4")
     assert [kernel.source for kernel in artifact.choice if kernel] == ["gru_s8_dsp.h"]
     found = artifact.run({"x": samples(DType.INT8)}).outputs["y"]
