@@ -38,10 +38,12 @@ class Annotations:
     Attributes:
         codes: Of the float tensors that stand as integers, by name; not of weights and biases.
         rules: Of the ops that compute with integers, by name.
+        fixed: Tensors whose codes an operator or the user has fixed.
     """
 
     codes: Mapping[str, Codes]
     rules: Mapping[str, Rule]
+    fixed: frozenset[str]
 
 
 def annotate(graph: Graph, observed: Observed, settings: QuantizeSettings) -> Annotations:
@@ -53,11 +55,13 @@ def annotate(graph: Graph, observed: Observed, settings: QuantizeSettings) -> An
         settings: What was asked for.
 
     Raises:
-        UserError: `keep_float` names what is no operator.
+        UserError: `keep_float` names what is no operator, or `input_codes` what is no input that
+            an operator of integers reads.
         UnsupportedError: operators would stay in float32 that nobody allowed to; all are named.
     """
     rules = _chosen_rules(graph, settings)
-    groups = _Groups(graph, rules, settings.activation_type)
+    given = {n: Quantization.per_tensor(*codes) for n, codes in settings.input_codes.items()}
+    groups = _Groups(graph, rules, settings.activation_type, given)
     choose = observed_range(settings.observer, settings.percentile)
     histograms: dict[str, Histogram] = {}
     for name in groups.members:
@@ -74,7 +78,9 @@ def annotate(graph: Graph, observed: Observed, settings: QuantizeSettings) -> An
         known = graph.tensors[root].is_constant
         ends = (histogram.low, histogram.high) if known else choose(histogram, dtype)
         by_root[root] = Codes(dtype, fixed or affine(*ends, dtype))
-    return Annotations({n: by_root[groups.root(n)] for n in groups.members}, rules)
+    codes = {n: by_root[groups.root(n)] for n in groups.members}
+    built_in = frozenset(n for n in groups.members if groups.root(n) in groups.fixed)
+    return Annotations(codes, rules, built_in)
 
 
 def _of_constant(graph: Graph, name: str) -> Histogram:
@@ -130,19 +136,33 @@ class _Groups:
 
     Attributes:
         members: Every tensor that has codes, in the graph's order.
-        fixed: Parameters that an operator has built in, by the group's root.
+        fixed: Parameters that an operator has built in or an input comes with, by the group's root.
         int8: Roots of groups that are int8 whatever the activations are.
     """
 
-    def __init__(self, graph: Graph, rules: Mapping[str, Rule], dtype: DType) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Mapping[str, Rule],
+        dtype: DType,
+        given: Mapping[str, Quantization],
+    ) -> None:
         self._graph = graph
         self._parents: dict[str, str] = {}
-        self.fixed: dict[str, Quantization] = {}
+        # From the start, so that a tensor with other parameters does not join theirs.
+        self.fixed: dict[str, Quantization] = dict(given)
         self.int8: set[str] = set()
         for op in graph.ops:
             if op.name in rules:
                 self._enter(op, rules[op.name], dtype)
         self.members = [name for name in graph.tensors if name in self._parents]
+        coded = [name for name in graph.inputs if name in self._parents]
+        for name in given:
+            if name not in coded:
+                raise UserError(
+                    f"{graph.name}: input_codes names {name!r}; inputs that operators of integers "
+                    f"read: {coded}"
+                )
 
     def root(self, name: str) -> str:
         """The tensor that stands for the group."""

@@ -142,7 +142,9 @@ def _left_float(basis: Basis, names: tuple[str, ...]) -> Graph:
     corrections = {n: c for n, c in basis.corrections.items() if n not in names}
     graph = with_corrections(basis.graph, corrections)
     settings = replace(basis.settings, keep_float=(*basis.settings.keep_float, *names))
-    return lower(graph, Annotations(codes, rules), basis.observed, settings).graph
+    return lower(
+        graph, Annotations(codes, rules, basis.annotations.fixed), basis.observed, settings
+    ).graph
 
 
 def _anew(basis: Basis, settings: QuantizeSettings) -> Graph:

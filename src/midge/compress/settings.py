@@ -8,7 +8,10 @@ correction 38.0. With int4 weights bias correction is worth 6 decibels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from midge.errors import UserError
 from midge.graph import DType, Rounding
@@ -39,6 +42,9 @@ class QuantizeSettings:
             operators that have it not take TFLite Micro's.
         keep_float: Names of operators that stay in float32.
         allow_float: Operators without an integer form stay in float32; an error otherwise.
+        input_codes: Of inputs by name the scale and the zero point that they come with, say from a
+            chain of integer filters; the others' are chosen from the calibration samples. What
+            does not fit is refused by `annotate`.
     """
 
     weights: str = "int8"
@@ -50,6 +56,7 @@ class QuantizeSettings:
     rounding: Rounding = Rounding.SINGLE
     keep_float: tuple[str, ...] = ()
     allow_float: bool = False
+    input_codes: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what is none of the choices."""
@@ -65,6 +72,14 @@ class QuantizeSettings:
         if self.rounding not in ROUNDINGS:
             names = ", ".join(r.value for r in ROUNDINGS)
             raise UserError(f"rounding {self.rounding.value}; supported here: {names}")
+        low, high = (0, 0) if self.activations == "int16" else self.activation_type.limits
+        for name, (scale, zero_point) in self.input_codes.items():
+            if not (np.isfinite(np.float32(scale)) and np.float32(scale) > 0):
+                raise UserError(f"input_codes: {name!r} has scale {scale!r}; expected over 0")
+            if not low <= zero_point <= high:
+                raise UserError(
+                    f"input_codes: {name!r} has zero point {zero_point}; expected {low} to {high}"
+                )
 
     @property
     def weight_type(self) -> DType:

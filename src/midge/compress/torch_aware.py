@@ -135,10 +135,7 @@ class FakeQuantized(nn.Module):  # type: ignore[misc]
         scales = [float(c.quantization.scale[0]) for c in codes]
         self._ends = [_ends(c) for c in codes]
         learned = torch.ones(len(codes))
-        for op in self.graph.ops:
-            rule = self.annotations.rules.get(op.name)
-            if rule is not None and rule.output is OutputScale.FIXED:
-                learned[[self._group_of[n] for n in op.outputs]] = 0.0
+        learned[[self._group_of[n] for n in self.annotations.fixed]] = 0.0
         self.register_buffer("_scales", torch.tensor(scales, dtype=torch.float32))
         self.register_buffer("_learned", learned)
         self.log_scales = nn.Parameter(torch.zeros(len(codes)), requires_grad=learn_ranges)
@@ -313,7 +310,7 @@ class FakeQuantized(nn.Module):  # type: ignore[misc]
             quantization = Quantization.per_tensor(float(scales[group]), zero)
             made.setdefault(group, Codes(codes.dtype, quantization))
         by_name = {n: made[self._group_of[n]] for n in self.annotations.codes}
-        return Annotations(by_name, self.annotations.rules)
+        return Annotations(by_name, self.annotations.rules, self.annotations.fixed)
 
 
 def fake_quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:

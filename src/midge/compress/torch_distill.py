@@ -89,7 +89,7 @@ def distill(
         student: Any module of the same interface: a pruned copy, a smaller design, or the module
             of `quantization_aware`. It is left in evaluation mode.
         loader: Yields inputs, or pairs of inputs and labels, in batches; gone through once an
-            epoch.
+            epoch. The inputs of a module of several are a tuple.
         temperature: As of `distillation_loss`.
         alpha: As of `distillation_loss`.
         epochs: Passes over the loader.
@@ -166,10 +166,10 @@ def _batches(
             return
         if isinstance(batch, Tensor):
             yield (batch,), None
-        elif isinstance(batch, list | tuple) and len(batch) == 1:
-            yield (batch[0],), None
-        elif isinstance(batch, list | tuple) and len(batch) == 2:
-            yield (batch[0],), batch[1]
+        elif isinstance(batch, list | tuple) and len(batch) in (1, 2):
+            inputs, *labels = batch
+            several = isinstance(inputs, list | tuple)
+            yield tuple(inputs) if several else (inputs,), labels[0] if labels else None
         else:
             raise UserError(
                 f"the loader gives {type(batch).__name__}; expected inputs, or pairs of inputs and "

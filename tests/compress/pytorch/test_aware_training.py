@@ -16,7 +16,7 @@ from midge.compress.torch_ops import OPERATORS  # noqa: E402
 from midge.driver.aware import quantization_aware  # noqa: E402
 from midge.driver.quantize import quantize  # noqa: E402
 from midge.errors import UserError  # noqa: E402
-from midge.graph import DType, verify  # noqa: E402
+from midge.graph import DType, Quantization, verify  # noqa: E402
 from midge.importers.torch_export import import_module  # noqa: E402
 from support.torch_networks import NETWORKS, seeded  # noqa: E402
 
@@ -110,6 +110,17 @@ def test_settings_hold_for_training_too(settings: dict[str, Any]) -> None:
     # A step of int16 is finer than float32's sums of other order are alike.
     most = 8 if "activations" in settings else 1
     assert np.abs(_steps_apart(package, aware.module, x)).max() <= most
+
+
+def test_an_inputs_own_codes_are_not_trained() -> None:
+    module, x = _small(), torch.randn(20, 2, 4, 4, generator=torch.Generator().manual_seed(3))
+    (name,) = quantize(module, x, explained=False).graph.inputs
+    aware = quantization_aware(module, x, input_codes={name: (1 / 32, -5)})
+    before = aware.module.scales().detach().clone()
+    _train(aware.module, x, steps=6)
+    assert not torch.equal(aware.module.scales(), before)
+    graph = aware.convert(explained=False).graph
+    assert graph.tensors[name].quantization == Quantization.per_tensor(1 / 32, -5)
 
 
 def test_training_gives_back_what_int4_costs() -> None:

@@ -61,6 +61,32 @@ def test_a_student_comes_closer_to_its_teacher(with_labels: bool) -> None:
     assert _distance(teacher, student, x) < 0.4 * before
 
 
+class _TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        outputs: Tensor = self.linear(torch.cat([left, right], 1))
+        return outputs
+
+
+def test_inputs_of_a_module_of_several_come_as_a_tuple() -> None:
+    _, x, labels = _teacher_and_data()
+    torch.manual_seed(1)
+    teacher, student = _TwoInputs(), _TwoInputs()
+    halves = (x[:, :5], x[:, 5:])
+    for batch in (((halves), labels), ([*halves],)):
+        losses = distill(
+            teacher,
+            student,
+            [batch],
+            steps=8,
+            optimizer=torch.optim.Adam(student.parameters(), 1e-2),
+        )
+        assert losses[-1] < losses[0]
+
+
 def test_steps_are_counted_across_epochs() -> None:
     teacher, x, labels = _teacher_and_data()
     student = nn.Linear(8, 4)
