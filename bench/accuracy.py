@@ -40,7 +40,8 @@ from support.torch_networks import NETWORKS
 TARGET = "cortex-m4"
 AFTER, DURING = WAYS = ("after training", "in training")
 CALIBRATION = 256
-AWARE_EPOCHS = 5
+AWARE_EPOCHS, LEAST_AWARE_SAMPLES = 5, 40_000
+"""Passes over the data, and more where these are but a few steps: a fold has 1,400 digits."""
 AWARE_RATE = 3e-4
 MOST_TESTED = 1500
 """Samples of a fold that are tested on: the emulator runs each."""
@@ -125,7 +126,7 @@ def run_seed(name: str, seed: int, way: str) -> Trial:
             aware.module,
             fold,
             seed,
-            epochs=AWARE_EPOCHS,
+            epochs=max(AWARE_EPOCHS, -(-LEAST_AWARE_SAMPLES // len(fold.x_train))),
             rate=AWARE_RATE,
             loss_of=likeness_to(module),
         )
