@@ -5,13 +5,15 @@ graph = midge.load("kws.tflite")                    # what is quantised already
 artifact = midge.compile(graph, target="cortex-m4")
 result = artifact.run(samples)
 
-`quantization_aware`, `prune` and `distill` train modules of PyTorch.
+`quantization_aware`, `prune` and `distill` train modules of PyTorch. `compile_application` builds a
+network behind a chain of `midge.signals`: samples in, events out.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from midge.driver import Artifact, RunResult, compare_layers, load, save
 from midge.driver import compile_graph as compile
+from midge.driver.application import compile_application
 from midge.driver.aware import QuantizationAware, quantization_aware
 from midge.driver.budget import Budget, check_budget
 from midge.driver.quantize import Package, quantize
@@ -36,6 +38,7 @@ __all__ = [
     "check_budget",
     "compare_layers",
     "compile",
+    "compile_application",
     "distill",
     "distillation_loss",
     "load",

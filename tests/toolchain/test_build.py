@@ -17,6 +17,7 @@ from sample_model import (
 
 from midge.errors import InternalError, ToolError, UserError
 from midge.toolchain import OPTIMISATIONS, ModelInterface, build, find_compiler
+from midge.toolchain.build import port_object
 from midge.virtual_mcu import open_machine
 
 CONSTANTS_BYTES = 4 * 8 + 4 * 4  # sample.c: int8 weights[4][8], int32 multipliers[4]
@@ -110,6 +111,7 @@ def test_two_builds_give_the_same_bytes(
     monkeypatch.setenv("TMPDIR", str(elsewhere))
     monkeypatch.setattr(tempfile, "tempdir", None)
     assert tempfile.gettempdir() == str(elsewhere)
+    port_object.cache_clear()
     second = build(compiler, sample_sources("SAMPLE_DIVIDES"), INTERFACE)
     assert first == second
     assert list(elsewhere.iterdir()) == [], "a build leaves nothing behind"

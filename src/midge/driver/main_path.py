@@ -5,6 +5,7 @@ Read `load`, `compile_graph` and `realise`: that is Midge, from top to bottom.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -227,9 +228,15 @@ class Planned:
 def plan_graph(graph: Graph, choice: Choice, *, keep_input: bool) -> Planned:
     """Place every tensor, and bring the ops into the order that the plan wants."""
     problem = planning_problem(graph, choice, keep_input=keep_input)
-    plan = plan_memory(problem)
+    plan = _places(problem)
     ordered = graph.with_ops([graph.ops[i] for i in plan.order])
     return Planned(ordered, tuple(choice[i] for i in plan.order), problem, plan)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(problem: Problem) -> Plan:
+    """Remembered: a network is often built again, for another core or with another kernel."""
+    return plan_memory(problem)
 
 
 def _build(planned: Planned, emitted: Emitted, settings: Settings) -> Program | None:

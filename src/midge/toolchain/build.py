@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,14 +89,15 @@ def build(
             shop.compile(f"model/{name}", f"{_MODEL_PREFIX}{index}.o", levels)
             for index, name in enumerate(shop.write("model", sources))
         ]
-        port = shop.write("port", _port_sources(compiler, interface))
-        for name in port:
-            library = name == "memory_functions.c"
+        for part in _port_parts(compiler, interface, sources):
+            library = part.source == "memory_functions.c"
             prefix = _LIBRARY_PREFIX if library else _PORT_PREFIX
             # The port is no subject of measurement, its library routines are.
             chosen = (*levels, *_LIBRARY_FLAGS[compiler.kind]) if library else ("-O2",)
             flags = (*chosen, *_PORT_FLAGS[compiler.kind])
-            objects.append(shop.compile(f"port/{name}", f"{prefix}{name[:-2]}.o", flags))
+            objects.append(f"{prefix}{part.source[:-2]}.o")
+            compiled = port_object(compiler, part, flags, timeout_s)
+            (shop.folder / objects[-1]).write_bytes(compiled)
         shop.write("", {"harness.ld": _linker_script(compiler.target.memory, stack_bytes)})
         elf = shop.link(objects)
     return read_program(
@@ -120,6 +122,34 @@ def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
         path = folder / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
+
+
+@dataclass(frozen=True)
+class PortPart:
+    """One C file of the port.
+
+    Attributes:
+        source: Its name.
+        files: It and every file that it may include: text by name below the shop.
+    """
+
+    source: str
+    files: tuple[tuple[str, str], ...]
+
+
+@functools.lru_cache(maxsize=256)
+def port_object(
+    compiler: Compiler, part: PortPart, flags: tuple[str, ...], timeout_s: float
+) -> bytes:
+    """Compile a part of the port, once in a process: hardly anything of a model reaches it.
+
+    Whoever builds candidate after candidate waits for the model and the linker alone.
+    """
+    with tempfile.TemporaryDirectory(prefix="midge-") as temporary:
+        shop = _Workshop(Path(temporary), compiler, timeout_s)
+        write_sources(shop.folder, dict(part.files))
+        output = shop.compile(f"port/{part.source}", "part.o", flags)
+        return (shop.folder / output).read_bytes()
 
 
 @dataclass(frozen=True)
@@ -179,11 +209,22 @@ class _Workshop:
         )
 
 
-def _port_sources(compiler: Compiler, interface: ModelInterface) -> dict[str, str]:
-    names = (_STARTUP[compiler.target.family], "harness.c", "semihosting.h", "memory_functions.c")
-    port = {name: _port_text(name) for name in names}
-    port["midge_harness_model.h"] = _harness_binding(interface, compiler.target.required_macros)
-    return port
+def _port_parts(
+    compiler: Compiler, interface: ModelInterface, sources: Mapping[str, str]
+) -> list[PortPart]:
+    startup = _STARTUP[compiler.target.family]
+    semihosting = {"port/semihosting.h": _port_text("semihosting.h")}
+    binding = _harness_binding(interface, compiler.target.required_macros)
+    headers = {f"model/{name}": text for name, text in sources.items() if name.endswith(".h")}
+    included: dict[str, dict[str, str]] = {
+        "harness.c": semihosting | {"port/midge_harness_model.h": binding} | headers,
+        "memory_functions.c": {},
+        startup: semihosting,
+    }
+    return [
+        PortPart(name, tuple(sorted({f"port/{name}": _port_text(name), **others}.items())))
+        for name, others in included.items()
+    ]
 
 
 def _port_text(name: str) -> str:

@@ -1,0 +1,43 @@
+"""Streaming signal chains in integers: each stage a NumPy twin and C that runs sample by sample."""
+
+from midge.signals.application import Application, Events
+from midge.signals.beat_chain import DEFAULT_FEATURES, heartbeat_chain
+from midge.signals.chain import Chain, Detections
+from midge.signals.decision import Decision
+from midge.signals.emit import emit_application, emit_chain
+from midge.signals.features import FEATURES
+from midge.signals.filters import Difference, Fir, MovingSum, RemoveMean
+from midge.signals.pointwise import Absolute, Saturate, ShiftRight, Square, StartAtZero
+from midge.signals.pulse_detector import PulseDetector
+from midge.signals.quality import FLAT, NOISY, SATURATED, SignalQuality
+from midge.signals.stage import Stage
+from midge.signals.window import BeatWindow
+
+__all__ = [
+    "DEFAULT_FEATURES",
+    "FEATURES",
+    "FLAT",
+    "NOISY",
+    "SATURATED",
+    "Absolute",
+    "Application",
+    "BeatWindow",
+    "Chain",
+    "Decision",
+    "Detections",
+    "Difference",
+    "Events",
+    "Fir",
+    "MovingSum",
+    "PulseDetector",
+    "RemoveMean",
+    "Saturate",
+    "ShiftRight",
+    "SignalQuality",
+    "Square",
+    "Stage",
+    "StartAtZero",
+    "emit_application",
+    "emit_chain",
+    "heartbeat_chain",
+]
