@@ -77,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
     _add_compile_options(selftest)
     selftest.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
     selftest.set_defaults(run=commands.selftest)
+
+    _add_recipe(commands_.add_parser("recipe", help="whole applications: learn, compile, report"))
     return top
 
 
@@ -118,6 +120,43 @@ def _add_inspect(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reference", metavar="MODEL", help="the float model that it came from")
     _add_report_options(command)
     command.set_defaults(run=commands.inspect_model)
+
+
+def _add_recipe(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="which there are").set_defaults(run=commands.list_recipes)
+    run = actions.add_parser("run", help="all stages of one, from where the last run stopped")
+    run.add_argument("name", help="see `midge recipe list`")
+    run.add_argument(
+        "--data", metavar="DIR", help="recordings; default: MIDGE_DATA's, else fetched or made up"
+    )
+    run.add_argument("--target", default="nrf52840", help="a board: see `midge targets`")
+    run.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
+    run.add_argument("--seed", type=_whole_number, default=0, help="of everything random")
+    run.add_argument(
+        "--records-on-device",
+        type=_count,
+        default=4,
+        metavar="N",
+        help="recordings that the emulated device takes; its twin takes the others",
+    )
+    run.add_argument(
+        "--quick", action="store_true", help="little data, short training: figures mean nothing"
+    )
+    run.set_defaults(run=commands.run_recipe)
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 31:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, found {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    number = _whole_number(text)
+    if not number:
+        raise argparse.ArgumentTypeError("expected at least 1, found 0")
+    return number
 
 
 def _add_report_options(command: argparse.ArgumentParser) -> None:

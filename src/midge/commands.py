@@ -24,6 +24,8 @@ from midge.files import read_arrays, write_arrays, write_files, write_json
 from midge.graph.text import format_graph
 from midge.memory_plan.picture import draw_plan
 from midge.passes import run_passes
+from midge.recipes import Settings, find_recipe, recipe_summaries
+from midge.recipes import run_recipe as run_stages
 from midge.report import (
     render_html,
     render_operators_markdown,
@@ -231,4 +233,34 @@ def selftest(options: argparse.Namespace) -> int:
     files = selftest_files(_compile(options))
     write_files(options.out, files)
     print(f"wrote {', '.join(files)} to {options.out}")
+    return 0
+
+
+def list_recipes(_options: argparse.Namespace) -> int:
+    """`midge recipe list`."""
+    print("\n".join(aligned([("recipe", "what it makes"), *recipe_summaries().items()], (0, 1))))
+    return 0
+
+
+def run_recipe(options: argparse.Namespace) -> int:
+    """`midge recipe run`."""
+    recipe = find_recipe(options.name)
+    place = target(options.target)
+    if place.board is None or not place.core.emulators:
+        raise UserError(
+            f"--target: {place.name!r} is no board that is emulated here, and a recipe reports "
+            "time and energy on one; `midge targets` lists them"
+        )
+    settings = Settings(
+        data=Path(options.data) if options.data else None,
+        target=place.name,
+        seed=options.seed,
+        records_on_device=options.records_on_device,
+        quick=options.quick,
+    )
+    report = run_stages(recipe, settings, Path(options.out))
+    text = report.with_suffix(".txt")
+    if text.exists():
+        print(text.read_text("utf-8"), end="")
+    print(f"wrote {report}")
     return 0
