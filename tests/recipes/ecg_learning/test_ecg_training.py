@@ -97,7 +97,10 @@ def test_draws_share_classes_and_patients() -> None:
     labels = np.array([0] * 100 + [1] * 4 + [1] * 16 + [2], np.int64)
     patients = np.array([0] * 100 + [0] * 4 + [1] * 16 + [2], np.int64)
     beats = BeatSet(
-        np.zeros((121, 1, 1, 8), np.float32), np.zeros((121, 10), np.float32), labels, patients
+        np.zeros((121, 1, 1, 8), np.float32),
+        np.zeros((121, len(FEATURES)), np.float32),
+        labels,
+        patients,
     )
     chances = draw_chances(beats, Plan(shares=(0.5, 0.3, 0.2), patient_power=0.5))
     assert chances.sum() == pytest.approx(1)

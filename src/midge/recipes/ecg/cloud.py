@@ -8,6 +8,7 @@ mean of all members judges new patients.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ from midge.signals import Detections
 
 CONTEXT_S = 1.0
 """Of raw signal before and behind a beat."""
-PLAN = Plan(epochs=6, rate=3e-3)
-QUICK = Plan(epochs=1, draws=1000, rate=3e-3)
+PLAN = Plan(epochs=6, rate=3e-3, gain=0.15, noise=0.02, shift=2)
+QUICK = replace(PLAN, epochs=1, draws=1000)
 LEAST_SPAN = 40.0
 """Of raw units between the lowest and the highest sample; smaller spans are not magnified."""
 
