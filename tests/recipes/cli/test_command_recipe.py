@@ -28,7 +28,6 @@ def test_the_list_has_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> Non
     assert any(line.startswith("ecg ") and "rhythm" in line for line in lines)
 
 
-@pytest.mark.tiny
 def test_wrong_words_are_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = ("--out", tmp_path / "run")
     run = ("recipe", "run")
