@@ -47,7 +47,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 tiny: $(VENV)/.test
-	$(BIN)/python -m pytest -m tiny -q -n 2
+	$(BIN)/python -m pytest -m tiny -q
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support import effort
+
 # A busy machine fails no test: what may take long has a watchdog of its own.
 settings.register_profile("midge", deadline=None)
 settings.load_profile("midge")
@@ -18,6 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write golden files instead of comparing"
     )
+    parser.addoption(
+        "--thorough", action="store_true", help="take all of what `make test` takes samples of"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--thorough"):
+        effort.take_all()
 
 
 @pytest.fixture

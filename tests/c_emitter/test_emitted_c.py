@@ -7,22 +7,28 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from test_kernel_variants import ALL_KERNELS, fitting
 
 import midge
 from midge.c_emitter import Emitted, choose_kernels, emit_c
 from midge.driver import Artifact
 from midge.driver.main_path import plan_graph
 from midge.driver.samples import random_sample
-from midge.graph import Graph, interpret, outputs_of
+from midge.graph import Graph, Rounding, interpret, outputs_of
 from midge.passes import run_passes
 from midge.processes import run
-from midge.synthetic import single_op_networks
 from midge.toolchain import Compiler, ModelInterface, build, find_compiler
 from midge.toolchain.compilers import zig_environment, zig_program
 from midge.version import VERSION
 from midge.virtual_mcu import CORES, open_machine
 from support.layer_bench import lay_out, promised
-from support.networks import Joined, imported, join, mobile_chain, single_ops, two_by_two
+from support.networks import (
+    imported,
+    join,
+    mobile_chain,
+    single_ops,
+    two_by_two,
+)
 from support.tools import COMPILERS, EACH_COMPILER, GCC
 
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
@@ -37,17 +43,17 @@ LIBRARY = re.compile(
 
 
 @cache
-def all_operators() -> Joined:
-    """A few networks of each operator: every kernel in one file."""
-    operators = dict.fromkeys(n.name.split("/")[0] for n in single_op_networks())
-    return join([network for op in operators for network in single_ops(op)[::9][:5]], "every_op")
-
-
-@cache
-def all_operators_for(core: str) -> Emitted:
-    lowered = run_passes(all_operators().graph)
-    choice = choose_kernels(lowered, CORES[core].features)
-    return emit_c(lowered, choice, lay_out(lowered, choice, promised, 0), VERSION)
+def every_kernel_of(core: str) -> Emitted:
+    """A network for each kernel of single layers that the core can run: all of them in one file."""
+    features = CORES[core].features
+    pairs = [
+        (kernel, fitting(kernel, Rounding.TFLITE_DOUBLE)[0][0])
+        for kernel in ALL_KERNELS
+        if kernel.requires <= features
+    ]
+    choice, networks = (tuple(column) for column in zip(*pairs, strict=True))
+    graph = join(networks, "every_kernel").graph
+    return emit_c(graph, choice, lay_out(graph, choice, promised, 0), VERSION)
 
 
 def emitted_for(graph: Graph, core: str) -> Emitted:
@@ -78,7 +84,7 @@ def compile_object(compiler: Compiler, files: dict[str, str], folder: Path, *fla
 def test_every_kernel_is_clean_and_asks_for_nothing(
     cc: str, core: str, level: str, tmp_path: Path
 ) -> None:
-    files = all_operators_for(core).files
+    files = every_kernel_of(core).files
     more = ("-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes")
     content = compile_object(find_compiler(cc, core), files, tmp_path, level, *more)
     elf = ELFFile(io.BytesIO(content))
@@ -90,7 +96,9 @@ def test_every_kernel_is_clean_and_asks_for_nothing(
         for s in symbols
         if s["st_info"]["bind"] != "STB_LOCAL" and s["st_shndx"] != "SHN_UNDEF"
     }
-    assert offered == {f"every_op_{part}" for part in ("init", "input", "output", "reset", "run")}
+    assert offered == {
+        f"every_kernel_{part}" for part in ("init", "input", "output", "reset", "run")
+    }
     writable = [
         s.name
         for s in elf.iter_sections()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_kernel_variants import bench_for, fitting, name_of
+from test_kernel_variants import bench_for, name_of, networks_for
 
 from midge.c_emitter import KERNELS, Kernel
 from midge.driver import compile_graph
@@ -27,7 +27,7 @@ ROUNDED = [
 
 @pytest.mark.parametrize("kernel", ROUNDED, ids=name_of)
 def test_kernel_equals_the_interpreter(kernel: Kernel) -> None:
-    joined = join([made for made, _ in fitting(kernel, Rounding.HALF_EVEN)])
+    joined = join(networks_for(kernel, Rounding.HALF_EVEN))
     graph = with_rounding(joined.graph, Rounding.HALF_EVEN)
     bench = bench_for(ROUNDED.index(kernel), kernel)
     artifact = build_layers(graph, (kernel,) * len(graph.ops), bench)

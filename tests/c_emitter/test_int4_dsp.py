@@ -30,6 +30,7 @@ from midge.graph.accumulate import worst_sum
 from midge.graph.ops.conv_2d import Conv2D
 from midge.graph.ops.fully_connected import FullyConnected
 from midge.importers.graph_builder import GraphBuilder
+from support.effort import sample_of
 from support.layer_bench import Bench, build_layers
 from support.tools import EACH_COMPILER
 
@@ -39,6 +40,11 @@ KERNEL_OF = {"conv_2d": CONV, "fully_connected": DENSE}
 ROUNDINGS = (Rounding.TFLITE_DOUBLE, Rounding.SINGLE, Rounding.HALF_EVEN)
 CHANNELS = (*range(1, 10), 15, 16, 17, 21, 32, 39, 48)
 SUM_OF_A_BLOCK = 4095
+BENCHES = (
+    *(("cortex-m4", "zig"), ("cortex-m4", "gcc"), ("cortex-m33", "gcc")),
+    *(("cortex-m33", "zig"), ("cortex-m7", "zig"), ("cortex-m7", "gcc")),
+)
+"""Of which every other one is taken: each core, and each compiler."""
 
 
 def weights_of(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -150,8 +156,7 @@ def unequal_layers(artifact: Artifact) -> dict[str, tuple[Array, Array]]:
     return wrong
 
 
-@pytest.mark.parametrize("cc", EACH_COMPILER)
-@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7", "cortex-m33"])
+@pytest.mark.parametrize(("core", "cc"), sample_of(BENCHES, 3))
 def test_kernels_equal_the_interpreter_at_the_extremes(core: str, cc: str) -> None:
     graph = extreme_graph()
     artifact = build_layers(graph, chosen(graph), Bench(core, cc))

@@ -61,18 +61,6 @@ def test_every_form_gives_the_same_samples(form: str) -> None:
         assert taken.labels.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_loader_of_pytorch_and_its_tensors() -> None:
-    torch = pytest.importorskip("torch")
-    x = torch.randn(10, 4, 3, 2)
-    y = torch.arange(10)
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=4)
-    taken = take_samples(image(), loader)
-    assert len(taken) == 10
-    assert taken.labels is not None
-    assert taken.labels.tolist() == list(range(10))
-    assert np.array_equal(taken.samples[7]["x"][0], x[7].numpy())
-
-
 def test_samples_come_in_the_order_of_the_source() -> None:
     x = np.random.default_rng(0).standard_normal((3, 2, 4, 3)).astype(np.float32)
     for given in (x, x[:, None]):

@@ -48,9 +48,9 @@ def true_error(values: Floats, quantization: Quantization, dtype: DType) -> floa
 
 @pytest.mark.parametrize("name", distributions())
 def test_mse_is_within_three_percent_of_the_best_of_all_pairs_of_ends(name: str) -> None:
-    values = distributions()[name]
+    values = distributions()[name][::4]
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    shares = np.linspace(0.02, 1, 60)
+    shares = np.linspace(0.02, 1, 50)
     lows, highs = ({end * share for share in shares} for end in (low, high))
     best = min(
         true_error(values, affine(a, b, DType.INT8), DType.INT8)

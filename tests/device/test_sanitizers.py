@@ -7,8 +7,9 @@ from functools import cache
 
 import pytest
 
+from midge.synthetic import OPERATORS
+from support.effort import sample_of
 from support.networks import (
-    every_single_op,
     join,
     mobile_chain,
     padded,
@@ -18,9 +19,8 @@ from support.networks import (
 )
 from support.sanitized import run_checked, selftest, selftest_of_layers
 
-OPERATORS = tuple(dict.fromkeys(made.name.split("/")[0] for made in every_single_op()))
-NETWORKS = (*OPERATORS, "networks")
-MOST_LAYERS = 40
+NETWORKS = (*OPERATORS, "FILL", "networks")
+MOST_LAYERS = 16
 HAS_GCC = shutil.which("gcc") is not None
 needs_gcc = pytest.mark.skipif(not HAS_GCC, reason="needs the system's gcc")
 
@@ -29,13 +29,12 @@ needs_gcc = pytest.mark.skipif(not HAS_GCC, reason="needs the system's gcc")
 def files_of(name: str) -> dict[str, str]:
     """The self-test of single-operator networks of an operator, or of the larger networks.
 
-    Unoptimised code under sanitizers takes a compiler a fifth of a second a layer: of operators
-    with more than `MOST_LAYERS` cases, every second or third one is taken.
+    Unoptimised code under sanitizers takes a compiler a tenth of a second a layer: of operators
+    with more than `MOST_LAYERS` cases a sample is taken.
     """
     if name == "networks":
         return selftest(join((mobile_chain(), residual_branches(), two_by_two(), padded())).graph)
-    cases = single_ops(name)
-    return selftest_of_layers(join(cases[:: -(-len(cases) // MOST_LAYERS)]).graph)
+    return selftest_of_layers(join(sample_of(single_ops(name), MOST_LAYERS)).graph)
 
 
 def assert_clean(files: dict[str, str], *sanitizers: str) -> None:

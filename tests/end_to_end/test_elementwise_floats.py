@@ -11,15 +11,15 @@ from collections import Counter
 import numpy as np
 
 from midge.driver.compare_layers import unequal_elements
-from midge.synthetic import single_op_networks
 from midge.synthetic.elementwise import LOGICAL, MEANINGS
 from support.differential import graph_of, interpreter_outputs
+from support.networks import every_single_op
 from support.oracle import tflm_outputs_of_samples
 
 
 def test_every_bit_is_that_of_the_oracle() -> None:
     compared: Counter[str] = Counter()
-    for network in single_op_networks():
+    for network in every_single_op():
         operator = network.name.split("/")[0]
         if operator not in MEANINGS or not network.has_floats:
             continue

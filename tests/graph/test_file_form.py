@@ -31,9 +31,9 @@ from midge.synthetic import (
     SyntheticNetwork,
     lstm_model,
     random_network,
-    single_op_networks,
     streaming_keyword_model,
 )
+from support.networks import every_single_op
 
 RELU = one_op(Relu(), (int8("x", 1),), int8("y", 1))
 
@@ -93,7 +93,7 @@ def test_the_smallest_file_is_this() -> None:
 
 def test_networks_of_every_operator_come_back() -> None:
     kinds = set()
-    for network in single_op_networks()[::10]:
+    for network in every_single_op()[::10]:
         graph = of(network)
         comes_back(graph)
         kinds |= {op.kind for op in graph.ops}

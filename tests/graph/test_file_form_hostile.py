@@ -6,6 +6,7 @@ import hashlib
 import random
 import tracemalloc
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -225,6 +226,7 @@ def test_the_line_that_is_named_is_the_files() -> None:
     assert data.split(b"\n")[number - 1] == b"outputs %9"
 
 
+@cache
 def _files() -> list[bytes]:
     """Small networks of all operators and types."""
     kinds = ("int8", "int16", "float32")
@@ -233,9 +235,6 @@ def _files() -> list[bytes]:
         for seed in range(30)
     ]
     return [write_graph(import_tflite(n.model_bytes, "n.tflite")) for n in networks]
-
-
-FILES = _files()
 
 
 def _cut(data: bytes, rng: random.Random) -> bytes:
@@ -258,7 +257,7 @@ def test_spoiled_files_end_in_a_message_or_in_a_sound_graph(
     try:
         for seed in range(300):
             rng = random.Random(seed)
-            whole = rng.choice(FILES)
+            whole = rng.choice(_files())
             data = change(whole, rng)
             graph = outcome(data)
             if isinstance(graph, Graph):

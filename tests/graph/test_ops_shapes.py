@@ -22,9 +22,8 @@ from midge.graph.ops.max_pool_2d import MaxPool2D
 from midge.graph.ops.pad import Pad
 from midge.graph.ops.reshape import Reshape
 from midge.graph.ops.softmax import Softmax
-from midge.importers import import_tflite
-from midge.synthetic import single_op_networks
 from support.framework_layers import every_case
+from support.networks import every_single_op, imported
 
 IMAGE = int8("x", 2, 9, 7, 4)
 SAME_3X3 = {"pad_before": (1, 1), "pad_after": (1, 1)}
@@ -71,8 +70,8 @@ def test_shape_rule(
 
 def test_every_operator_takes_the_types_that_it_says_and_is_tested_by_a_network() -> None:
     met: dict[str, set[DType]] = {}
-    for made in single_op_networks():
-        graph = import_tflite(made.model_bytes, "m.tflite")
+    for made in every_single_op():
+        graph = imported(made)
         for op in graph.ops:
             first = graph.op_inputs(op)[0]
             assert first is not None

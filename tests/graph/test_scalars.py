@@ -9,8 +9,7 @@ import numpy as np
 from midge.driver.samples import random_sample
 from midge.errors import UserError
 from midge.graph import Graph, Op, Tensor, interpret, verify
-from midge.importers import import_tflite
-from support.networks import every_single_op
+from support.networks import every_single_op, imported
 
 
 def as_scalar(tensor: Tensor) -> Tensor:
@@ -22,7 +21,7 @@ def scalar_graphs() -> dict[str, Graph]:
     """The first case of each operator and type that still means something on scalars."""
     found: dict[str, Graph] = {}
     for made in every_single_op():
-        graph = import_tflite(made.model_bytes, "net.tflite")
+        graph = imported(made)
         if len(graph.ops) != 1:
             continue
         op: Op = graph.ops[0]

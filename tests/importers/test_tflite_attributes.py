@@ -25,7 +25,6 @@ from midge.importers import c_identifier, import_tflite
 from midge.importers.tflite_convert import VARIABLE_OPERATORS
 from midge.importers.tflite_file import read_tflite
 from midge.importers.tflite_ops import CONVERTERS
-from midge.synthetic import single_op_networks
 from midge.synthetic.model_description import (
     AddOptions,
     Conv2DOptions,
@@ -40,6 +39,8 @@ from midge.synthetic.model_description import (
 from midge.synthetic.model_description import Quantization as FileQuantization
 from midge.synthetic.model_description import Tensor as FileTensor
 from midge.synthetic.tflite_writer import write_tflite
+from support.networks import every_single_op
+from support.networks import imported as imported_network
 
 ACTIVATIONS = {
     "NONE": Activation.NONE,
@@ -185,8 +186,8 @@ def test_add_softmax_pad_reshape() -> None:
 
 def test_every_converter_gives_what_it_says_and_is_met_by_a_network() -> None:
     met: dict[str, set[type[Attributes]]] = {}
-    for made in single_op_networks():
-        graph = import_tflite(made.model_bytes, "m.tflite")
+    for made in every_single_op():
+        graph = imported_network(made)
         builtins = [op.op for op in made.model.operators if op.op not in VARIABLE_OPERATORS]
         for builtin, op in zip(builtins, graph.ops, strict=True):
             met.setdefault(builtin, set()).add(type(op.attributes))

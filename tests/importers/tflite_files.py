@@ -147,10 +147,11 @@ def raw_file(
 
 
 def _offsets(builder: flatbuffers.Builder, tables: list[int]) -> int:
-    builder.StartVector(4, len(tables), 4)
-    for table in reversed(tables):
-        builder.PrependUOffsetTRelative(table)
-    return int(builder.EndVector())
+    """A vector of tables, as `PrependUOffsetTRelative` would fill it, but in one step."""
+    builder.Prep(4, 4 * len(tables))
+    # How far from the end of the file an entry stands, less how far its table does.
+    places = builder.Offset() + 4 * np.arange(len(tables), 0, -1)
+    return int(builder.CreateNumpyVector((places - np.array(tables)).astype(np.uint32)))
 
 
 def refuses(message: str) -> contextlib.AbstractContextManager[pytest.ExceptionInfo[UserError]]:

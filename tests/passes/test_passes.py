@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -52,16 +53,22 @@ def assert_same_outputs(before: Graph, after: Graph) -> None:
         assert all(np.array_equal(found[n], expected[n]) for n in expected)
 
 
+@cache
+def small_network(seed: int) -> Graph:
+    return verify(imported(random_network(seed, max_ops=8, max_elements=400)))
+
+
 @pytest.mark.parametrize("rewrite", ALL, ids=lambda p: p.__name__)
 def test_outputs_keep_every_bit_on_random_networks(rewrite: Pass) -> None:
     changed: Counter[bool] = Counter()
     for seed in range(60):
-        before = verify(imported(random_network(seed, max_ops=8, max_elements=400)))
+        before = small_network(seed)
         after = rewrite(before)
-        assert verify(after) is after
-        assert_same_outputs(before, after)
-        assert rewrite(after) is after, "there is nothing left to do"
         changed[after is not before] += 1
+        if after is not before:
+            assert verify(after) is after
+            assert_same_outputs(before, after)
+            assert rewrite(after) is after, "there is nothing left to do"
     if rewrite in (fuse_pad, run_passes):
         assert changed[True] >= 3, "networks that are left alone show nothing"
 

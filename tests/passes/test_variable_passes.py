@@ -227,8 +227,9 @@ def test_streams_keep_every_bit(rewrite: Pass) -> None:
         before = imported(made)
         after = rewrite(before)
         assert verify(after) is after
-        assert_same_stream(before, after, steps=30)
-        assert rewrite(after) is after
+        if after is not before:
+            assert_same_stream(before, after, steps=30)
+            assert rewrite(after) is after
 
 
 @pytest.mark.tiny

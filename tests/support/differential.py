@@ -12,13 +12,12 @@ import midge
 from midge.c_emitter import choose_kernels
 from midge.driver.compare_layers import unequal_elements
 from midge.graph import Graph, initial_state, interpret, outputs_of, state_after
-from midge.importers import import_tflite
 from midge.passes import run_passes
 from midge.synthetic import SyntheticNetwork
 from midge.virtual_mcu import CORES
 from support.float_bounds import ulp_bound, ulp_distance
 from support.layer_bench import Bench, build_layers
-from support.networks import join
+from support.networks import imported, join
 from support.oracle import tflm_outputs_of_samples
 
 Array = NDArray[np.generic]
@@ -44,7 +43,7 @@ class Machine:
 
 def graph_of(network: SyntheticNetwork) -> Graph:
     """The network, imported."""
-    return import_tflite(network.model_bytes, "net.tflite")
+    return imported(network)
 
 
 def interpreter_outputs(graph: Graph, samples: Sequence[Sequence[Array]]) -> list[list[Array]]:

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.graph import Attributes, DType, Graph, Quantization, Rounding, Tensor, verify
+from midge.graph import Attributes, DType, Graph, Op, Quantization, Rounding, Tensor, verify
 from midge.graph.ops.gru import HIDDEN_SCALE, Gru
 from midge.graph.ops.layer_norm import LayerNorm, sum_scale
 from midge.graph.ops.lstm import Lstm
@@ -81,14 +81,17 @@ def graph_of(add: Callable[[GraphBuilder], tuple[Sequence[Tensor], Tensor]], nam
 
 def join_layers(cases: Sequence[Case], name: str = "joined") -> Graph:
     """Cases side by side in one graph; names stand behind the case's and a slash."""
-    graph = Graph(name, {}, (), (), ())
+    tensors: dict[str, Tensor] = {}
+    ops: list[Op] = []
+    inputs: list[str] = []
+    outputs: list[str] = []
     for case in cases:
         part = case.graph
 
         def named(tensor: str, prefix: str = case.name) -> str:
             return f"{prefix}/{tensor}" if tensor else ""
 
-        ops = [
+        ops += [
             replace(
                 op,
                 name=named(op.name),
@@ -97,17 +100,10 @@ def join_layers(cases: Sequence[Case], name: str = "joined") -> Graph:
             )
             for op in part.ops
         ]
-        graph = replace(
-            graph,
-            tensors={
-                **graph.tensors,
-                **{named(n): replace(t, name=named(n)) for n, t in part.tensors.items()},
-            },
-            ops=(*graph.ops, *ops),
-            inputs=(*graph.inputs, *map(named, part.inputs)),
-            outputs=(*graph.outputs, *map(named, part.outputs)),
-        )
-    return verify(graph)
+        tensors |= {named(n): replace(t, name=named(n)) for n, t in part.tensors.items()}
+        inputs += map(named, part.inputs)
+        outputs += map(named, part.outputs)
+    return verify(Graph(name, tensors, tuple(ops), tuple(inputs), tuple(outputs)))
 
 
 def joined_sample(cases: Sequence[Case], seed: int) -> dict[str, Array]:

@@ -21,7 +21,8 @@ from midge.errors import UserError
 from midge.graph import Graph, format_graph, interpret, parse_graph, verify
 from midge.importers import import_tflite
 from midge.passes import run_passes
-from midge.synthetic import OPERATORS, random_network, single_op_networks
+from midge.synthetic import OPERATORS, random_network
+from support.networks import every_single_op
 from support.sanitized import run_checked, selftest
 
 WORDS = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FC00000, 1 << 16, 1 << 28)
@@ -115,7 +116,7 @@ class Spoiled:
 
 @cache
 def _singles() -> tuple[tuple[str, bytes], ...]:
-    return tuple((made.name, made.model_bytes) for made in single_op_networks())
+    return tuple((made.name, made.model_bytes) for made in every_single_op())
 
 
 def spoiled_file(seed: int) -> Spoiled:

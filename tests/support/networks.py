@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.graph import Graph, verify
+from midge.graph import Graph, Op, Tensor, verify
 from midge.importers import import_tflite
 from midge.synthetic import SyntheticNetwork, single_op_networks
 from midge.synthetic.model_description import (
@@ -141,8 +141,13 @@ def padded() -> SyntheticNetwork:
 
 
 def imported(made: SyntheticNetwork, name: str = "net") -> Graph:
-    """The network as a graph."""
-    return import_tflite(made.model_bytes, f"{name}.tflite")
+    """The network as a graph; imported once, since many tests ask for the same ones."""
+    return _graph_of(made.model_bytes, name)
+
+
+@lru_cache(maxsize=4096)
+def _graph_of(model_bytes: bytes, name: str) -> Graph:
+    return import_tflite(model_bytes, f"{name}.tflite")
 
 
 @cache
@@ -184,14 +189,17 @@ class Joined:
 
 def join(networks: Sequence[SyntheticNetwork], name: str = "joined") -> Joined:
     """Set networks side by side."""
-    graph = Graph(name, {}, (), (), ())
+    tensors: dict[str, Tensor] = {}
+    ops: list[Op] = []
+    inputs: list[str] = []
+    outputs: list[str] = []
     for number, made in enumerate(networks):
         part = imported(made)
 
         def named(tensor: str, number: int = number) -> str:
             return f"{number}/{tensor}" if tensor else ""
 
-        ops = [
+        ops += [
             replace(
                 op,
                 name=named(op.name),
@@ -200,12 +208,8 @@ def join(networks: Sequence[SyntheticNetwork], name: str = "joined") -> Joined:
             )
             for op in part.ops
         ]
-        tensors = {named(n): replace(t, name=named(n)) for n, t in part.tensors.items()}
-        graph = replace(
-            graph,
-            tensors={**graph.tensors, **tensors},
-            ops=(*graph.ops, *ops),
-            inputs=(*graph.inputs, *map(named, part.inputs)),
-            outputs=(*graph.outputs, *map(named, part.outputs)),
-        )
+        tensors |= {named(n): replace(t, name=named(n)) for n, t in part.tensors.items()}
+        inputs += map(named, part.inputs)
+        outputs += map(named, part.outputs)
+    graph = Graph(name, tensors, tuple(ops), tuple(inputs), tuple(outputs))
     return Joined(verify(graph), tuple(networks))

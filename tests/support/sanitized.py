@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 
 from midge.c_emitter import Choice, choose_kernels, emit_c
 from midge.driver import Artifact
@@ -54,6 +55,13 @@ def _selftest_of(graph: Graph, choice: Choice, plan: Plan) -> dict[str, str]:
     return {**selftest_files(artifact), **HOST}
 
 
+@cache
+def _address_sanitizer() -> str:
+    """Where the runtime of the system's gcc stands."""
+    command = ["gcc", "-print-file-name=libasan.so"]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+
+
 def run_checked(files: dict[str, str], *sanitizers: str) -> subprocess.CompletedProcess[str]:
     """Run a self-test in a process of its own, which a violation ends."""
     # Nothing is optimised away before a sanitizer sees it.
@@ -61,10 +69,8 @@ def run_checked(files: dict[str, str], *sanitizers: str) -> subprocess.Completed
     library = build_host_library(files, flags=flags, sanitizers=sanitizers)
     environment = dict(os.environ)
     if "address" in sanitizers:
-        command = ["gcc", "-print-file-name=libasan.so"]
-        runtime = subprocess.run(command, capture_output=True, check=True, text=True)
         environment |= {
-            "LD_PRELOAD": runtime.stdout.strip(),
+            "LD_PRELOAD": _address_sanitizer(),
             "ASAN_OPTIONS": "detect_leaks=0",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }

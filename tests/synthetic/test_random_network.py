@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -20,18 +21,22 @@ from midge.synthetic.model_description import (
 from support.oracle import tflm_outputs, tflm_outputs_of_samples
 
 MAX_OPS, MAX_ELEMENTS = 8, 2048
-NETWORKS = [random_network(seed) for seed in range(120)]
+
+
+@cache
+def networks() -> list[SyntheticNetwork]:
+    return [random_network(seed) for seed in range(120)]
 
 
 def test_the_seed_decides() -> None:
-    assert random_network(3).model_bytes == NETWORKS[3].model_bytes
-    assert len({network.model_bytes for network in NETWORKS}) == len(NETWORKS)
+    assert random_network(3).model_bytes == networks()[3].model_bytes
+    assert len({network.model_bytes for network in networks()}) == len(networks())
     from_generator = random_network(np.random.default_rng(3))
-    assert from_generator.model_bytes == NETWORKS[3].model_bytes
+    assert from_generator.model_bytes == networks()[3].model_bytes
 
 
 def test_tflite_micro_takes_every_one() -> None:
-    for network in NETWORKS:
+    for network in networks():
         outputs = tflm_outputs(network.model_bytes, network.sample_inputs(0))
         shapes = [network.model.tensor(name).shape for name in network.model.outputs]
         assert [output.shape for output in outputs] == shapes, network.description
@@ -57,7 +62,10 @@ def test_the_extreme_drawers_give_valid_networks(end: str) -> None:
 
 
 def test_limits_are_kept() -> None:
-    for network in [*NETWORKS, *(random_network(s, max_ops=3, max_elements=40) for s in range(30))]:
+    for network in [
+        *networks(),
+        *(random_network(s, max_ops=3, max_elements=40) for s in range(30)),
+    ]:
         small = "max_ops=3" in network.name
         most_ops, most_elements = (3, 40) if small else (MAX_OPS, MAX_ELEMENTS)
         assert 1 <= len(network.model.operators) <= most_ops + 1
@@ -181,7 +189,7 @@ EXPECTED = {
 
 def test_a_few_hundred_networks_meet_every_feature() -> None:
     counts: Counter[str] = Counter()
-    for network in [*NETWORKS, *(random_network(seed) for seed in range(120, 300))]:
+    for network in [*networks(), *(random_network(seed) for seed in range(120, 300))]:
         counts.update(_features(network))
     wanted = {f"{what} {feature}".strip() for what, fs in EXPECTED.items() for feature in fs | {""}}
     assert set(SPINE) <= wanted
@@ -203,7 +211,7 @@ def test_networks_over_the_whole_list_meet_every_operator_and_type() -> None:
 def test_outputs_carry_information() -> None:
     """Uniform noise must not end in one or two codes in most networks (saturation, dead layers)."""
     codes, ends = [], []
-    for network in NETWORKS:
+    for network in networks():
         outputs = tflm_outputs_of_samples(network.model_bytes, [network.sample_inputs(0)])[0]
         for output in outputs:
             if output.size >= 16:

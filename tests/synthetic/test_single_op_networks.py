@@ -8,11 +8,9 @@ from midge.synthetic.model_description import Quantization
 from support.networks import every_single_op
 from support.oracle import tflm_outputs_of_samples
 
-NETWORKS = every_single_op()
-
 
 def test_names_are_unique_and_every_operator_is_there() -> None:
-    names = [network.name for network in NETWORKS]
+    names = [network.name for network in every_single_op()]
     assert len(set(names)) == len(names)
     # A FILL of constants folds away: random networks gain nothing by it.
     assert {name.split("/")[0] for name in names} == {*OPERATORS, "FILL"}
@@ -20,12 +18,12 @@ def test_names_are_unique_and_every_operator_is_there() -> None:
 
 def test_the_same_call_gives_the_same_bytes() -> None:
     again = single_op_networks()
-    assert [a.model_bytes for a in again] == [b.model_bytes for b in NETWORKS]
+    assert [a.model_bytes for a in again] == [b.model_bytes for b in every_single_op()]
 
 
 @pytest.mark.parametrize("op", OPERATORS)
 def test_tflite_micro_takes_every_one_that_it_is_said_to_take(op: str) -> None:
-    for network in NETWORKS:
+    for network in every_single_op():
         if network.name.startswith(f"{op}/"):
             assert op in {operator.op for operator in network.model.operators}
             if not network.is_taken_by_tflm:
@@ -39,7 +37,9 @@ def test_tflite_micro_takes_every_one_that_it_is_said_to_take(op: str) -> None:
 
 def test_the_oracle_multiplies_weight_and_input_scale_in_double() -> None:
     """A newer TFLite Micro than tflite-runtime 2.14, which rounds their product to float32."""
-    (network,) = (n for n in NETWORKS if n.name == "FULLY_CONNECTED/per_tensor_product_in_double")
+    (network,) = (
+        n for n in every_single_op() if n.name == "FULLY_CONNECTED/per_tensor_product_in_double"
+    )
     bias = network.model.tensor("fully_connected_0/bias").values
     assert bias is not None
     outputs = {
@@ -83,7 +83,7 @@ def _multipliers(network: SyntheticNetwork) -> np.ndarray:
 def test_extreme_multipliers_are_what_their_names_say(
     op: str, case: str, low: float, high: float
 ) -> None:
-    (network,) = (n for n in NETWORKS if n.name == f"{op}/{case}")
+    (network,) = (n for n in every_single_op() if n.name == f"{op}/{case}")
     multipliers = _multipliers(network)
     assert low <= multipliers.min()
     assert multipliers.max() <= high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from torch_programs import answers, check, expect_answers, exported, saved
+from torch_programs import answers, core, expect_answers, exported, saved
 
 from midge.importers.torch_archive import import_pt2
 from midge.importers.torch_export import import_exported, import_module
@@ -19,19 +19,17 @@ def test_these_are_all() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_in_every_form(name: str) -> None:
-    from support.torch_networks import seeded
-
-    check(*seeded(name))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_its_archive_in_training_form(name: str) -> None:
+    """As exported and decomposed, in memory and from an archive."""
     from support.torch_networks import seeded
 
     module, x = seeded(name)
-    graph = import_pt2(saved(exported(module, x)), f"{name}.pt2")
-    assert (graph.name, len(graph.digest)) == (name, 64)
-    expect_answers(graph, [x], answers(module, [x]))
+    wanted = answers(module, [x])
+    program = exported(module, x)
+    for form, made in (("exported", program), ("core", core(program))):
+        expect_answers(import_exported(made), [x], wanted, [form])
+        graph = import_pt2(saved(made), f"{name}.pt2")
+        assert (graph.name, len(graph.digest)) == (name, 64)
+        expect_answers(graph, [x], wanted, [f"{form} .pt2"])
 
 
 def test_operators_are_called_as_the_modules_are() -> None:
