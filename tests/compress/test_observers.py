@@ -17,7 +17,7 @@ from midge.compress.observers import (
 from midge.errors import UserError
 from midge.graph import DType, Quantization
 
-pytestmark = pytest.mark.tiny
+tiny = pytest.mark.tiny
 
 Floats = NDArray[np.float32]
 
@@ -65,6 +65,7 @@ def test_mse_is_within_three_percent_of_the_best_of_all_pairs_of_ends(name: str)
     assert found <= minmax * (1 + 1e-9)
 
 
+@tiny
 def test_mse_clips_rare_outliers_and_minmax_does_not() -> None:
     values = np.random.default_rng(0).standard_normal(200000).astype(np.float32)
     values[0] = 9
@@ -73,6 +74,7 @@ def test_mse_clips_rare_outliers_and_minmax_does_not() -> None:
     assert mse_range(histogram, DType.INT8)[1] < 7
 
 
+@tiny
 @pytest.mark.parametrize("percentile", [90.0, 99.0, 99.9])
 @pytest.mark.parametrize("name", ["normal", "laplace", "uniform"])
 def test_percentile_leaves_the_share_that_it_says(name: str, percentile: float) -> None:
@@ -84,12 +86,14 @@ def test_percentile_leaves_the_share_that_it_says(name: str, percentile: float) 
     assert tighter <= percentile / 100 + 0.01
 
 
+@tiny
 def test_all_of_it_is_the_hundredth_percentile() -> None:
     values = distributions()["both ends"]
     histogram = of_array(values)
     assert percentile_range(histogram, 100) == minmax_range(histogram)
 
 
+@tiny
 def test_the_order_of_what_is_counted_does_not_matter() -> None:
     values = distributions()["laplace"]
     forwards, backwards = Histogram(), Histogram()
@@ -104,6 +108,7 @@ def test_the_order_of_what_is_counted_does_not_matter() -> None:
     assert int(merged.counts.sum()) == values.size
 
 
+@tiny
 def test_bins_are_under_a_percent_wide() -> None:
     values = np.geomspace(1e-30, 1e30, 2000).astype(np.float32)
     points, weights = of_array(np.concatenate([values, -values])).points()
@@ -113,12 +118,14 @@ def test_bins_are_under_a_percent_wide() -> None:
     assert np.abs(spread / expected - 1).max() < 0.008
 
 
+@tiny
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_refused(bad: float) -> None:
     with pytest.raises(UserError, match="is not finite"):
         of_array(np.array([1, bad], np.float32))
 
 
+@tiny
 @pytest.mark.parametrize(
     ("low", "high"), [(0.0, 3.0), (-1.0, 0.0), (-2.5, 0.7), (0.5, 4.0), (-3.0, -1.0)]
 )
@@ -131,12 +138,14 @@ def test_zero_is_exact_and_the_ends_have_codes(low: float, high: float) -> None:
     assert ends[1] >= max(high, 0) - scale / 2 * 1.001
 
 
+@tiny
 def test_int16_is_symmetric() -> None:
     made = affine(-3.0, 1.0, DType.INT16)
     assert int(made.zero_point[0]) == 0
     assert float(made.scale[0]) == pytest.approx(3 / 32767)
 
 
+@tiny
 def test_a_tensor_of_zeros_has_some_scale() -> None:
     made = affine(*mse_range(of_array(np.zeros(8, np.float32)), DType.INT8), DType.INT8)
     assert float(made.scale[0]) == 1

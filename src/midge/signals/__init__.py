@@ -11,6 +11,8 @@ from midge.signals.pointwise import Absolute, Saturate, ShiftRight, Square, Star
 from midge.signals.pulse_detector import PulseDetector
 from midge.signals.quality import FLAT, NOISY, SATURATED, SignalQuality
 from midge.signals.stage import Stage
+from midge.signals.uplink import Sent, Uplink, UplinkBeats
+from midge.signals.uplink_segment import Segment, read_segments
 from midge.signals.window import BeatWindow
 
 __all__ = [
@@ -32,12 +34,17 @@ __all__ = [
     "PulseDetector",
     "RemoveMean",
     "Saturate",
+    "Segment",
+    "Sent",
     "ShiftRight",
     "SignalQuality",
     "Square",
     "Stage",
     "StartAtZero",
+    "Uplink",
+    "UplinkBeats",
     "emit_application",
     "emit_chain",
     "heartbeat_chain",
+    "read_segments",
 ]
