@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("MIDGE_DATA", REPOSITORY.parent / "shared"))
+MITDB = DATA / "data" / "mitdb"
 MLPERF_TINY = DATA / "models" / "mlperf-tiny"
 
 MLPERF_TINY_MODELS = (
@@ -27,6 +28,10 @@ MLPERF_TINY_MODELS = (
 needs_mlperf_tiny = pytest.mark.skipif(
     not MLPERF_TINY.is_dir(),
     reason=f"no MLPerf Tiny models at {MLPERF_TINY}: set MIDGE_DATA to the data folder",
+)
+needs_mitdb = pytest.mark.skipif(
+    not (MITDB / "101.dat").is_file(),
+    reason=f"no MIT-BIH records at {MITDB}: set MIDGE_DATA to the data folder",
 )
 
 

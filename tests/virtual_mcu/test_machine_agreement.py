@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from midge.virtual_mcu import CacheGeometry, FlashMemory, QemuMachine, open_machine
+from support.tools import needs_qemu
 from toolchain.sample_model import (
     CORES,
     INTERFACE,
@@ -16,10 +15,6 @@ from toolchain.sample_model import (
     samples,
 )
 
-needs_qemu = pytest.mark.skipif(
-    shutil.which("qemu-system-arm") is None or shutil.which("qemu-system-riscv32") is None,
-    reason="QEMU is not installed",
-)
 SAMPLES = samples(4)
 EXPECTED = [meaning(sample, runs) for runs, sample in enumerate(SAMPLES, start=1)]
 FLASH = FlashMemory(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import pytest
 from midge.errors import InternalError, ToolError, UserError
 from midge.toolchain import Program, build, find_compiler
 from midge.virtual_mcu import UnicornMachine, open_machine, qemu_machine
+from support.tools import needs_qemu
 from toolchain.sample_model import INTERFACE, edited, sample_program, samples, tiny_program
 
 SAMPLE = samples(1)[0]
 CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")
 AT = "int32_t at = 0;"
-needs_qemu = pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="needs QEMU")
 
 
 def broken(core: str, sources: Mapping[str, str]) -> Program:

@@ -99,7 +99,7 @@ class ApplicationArtifact:
         log = np.concatenate(logs)
         instructions = np.concatenate([chunk.instructions for chunk in chunks])
         found, events = self._read_log(log, samples.size)
-        cost = self._cost(machine, fed, chunks, states, log)
+        cost = self._cost(machine, fed, chunks, states, log, instructions)
         sent = b"".join(self.stream.sent(chunk.output) for chunk in chunks)
         return ApplicationRun(found, events, sent, instructions, cost)
 
@@ -176,9 +176,9 @@ class ApplicationArtifact:
         chunks: list[Fed],
         states: list[bytes],
         log: NDArray[np.void],
+        instructions: NDArray[np.uint32],
     ) -> ApplicationCost:
         stack_peak = machine.stack_peak_bytes
-        instructions = np.concatenate([chunk.instructions for chunk in chunks])
         has_beat = np.zeros(fed.size, np.bool_)
         has_beat[log[(log["what"] & BEAT) != 0]["index"]] = True
         middle = len(states) // 2 * self.stream.samples

@@ -71,7 +71,7 @@ class StreamMachine:
             program.symbol("midge_port_stack_top").address,
         )
         self._engine = UnicornEngine(program.core)
-        self._load()
+        self._engine.load(program)
         self._blocks = BlockTracer((self._run.address, self._run.address + self._run.size), ())
         self._calls = StreamTracer(program, self._blocks, called=per_sample, caller=self._run.name)
         self._engine.hook_native(
@@ -144,15 +144,6 @@ class StreamMachine:
         stack = self._engine.read(bottom, top - bottom)
         untouched = re.match(b"(?:%s)*" % re.escape(_PAINT), stack)
         return len(stack) - (untouched.end() if untouched else 0)
-
-    def _load(self) -> None:
-        memory = self.program.memory
-        ram_end = max(start + size for start, size in self.program.sections.values())
-        self._engine.map_flash(memory.flash_origin, self.program.flash_image())
-        self._engine.map_ram(memory.ram_origin, ram_end - memory.ram_origin)
-        for part in self.program.segments:
-            if part.address != part.load_address:
-                self._engine.write(part.address, part.content)
 
     def _watch_flash(self) -> int:
         memory = self.program.memory

@@ -10,6 +10,7 @@ from unicorn import arm_const, riscv_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import Uc, UcError, uclib
 
 from midge.errors import InternalError, UserError
+from midge.toolchain import Program
 
 STOP_FUNCTION = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value or 0
 """Address of the function that stops an engine from inside a hook."""
@@ -152,13 +153,26 @@ class UnicornEngine:
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_invalid_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_exception)
 
-    def map_flash(self, address: int, content: bytes) -> None:
+    def load(self, program: Program) -> None:
+        """Put a program into memory, data that it copies to RAM at its start included.
+
+        Only what it uses is there, so that a stray access faults instead of passing.
+        """
+        memory = program.memory
+        ram_end = max(start + size for start, size in program.sections.values())
+        self._map_flash(memory.flash_origin, program.flash_image())
+        self._map_ram(memory.ram_origin, ram_end - memory.ram_origin)
+        for part in program.segments:
+            if part.address != part.load_address:
+                self.write(part.address, part.content)
+
+    def _map_flash(self, address: int, content: bytes) -> None:
         """Provide memory that can be read and executed, whole pages of it."""
         protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
         self._uc.mem_map(address, _pages(len(content)), protection)
         self._uc.mem_write(address, content)
 
-    def map_ram(self, address: int, size: int) -> None:
+    def _map_ram(self, address: int, size: int) -> None:
         """Provide memory that can be read and written, whole pages of zeros."""
         protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE
         self._uc.mem_map(address, _pages(size), protection)

@@ -51,7 +51,7 @@ class UnicornMachine:
         self._guards = self._guard_ranges()
         self._watched_layer = CALLER
         self._engine = UnicornEngine(program.core)
-        self._load()
+        self._engine.load(program)
         run = self._run_function
         self._entries = program.layer_entries()
         self._tracer = BlockTracer((run.address, run.address + run.size), self._entries)
@@ -138,16 +138,6 @@ class UnicornMachine:
         self._engine.write(address, content)
 
     # -- how it is done -------------------------------------------------------------------------
-
-    def _load(self) -> None:
-        # Only what the program uses is there, so that a stray access faults instead of passing.
-        memory = self.program.memory
-        ram_end = max(start + size for start, size in self.program.sections.values())
-        self._engine.map_flash(memory.flash_origin, self.program.flash_image())
-        self._engine.map_ram(memory.ram_origin, ram_end - memory.ram_origin)
-        for part in self.program.segments:
-            if part.address != part.load_address:
-                self._engine.write(part.address, part.content)
 
     def _hook(self, kind: int, callback: int, begin: int = 1, end: int = 0) -> int:
         return self._engine.hook_native(kind, callback, self._tracer.user_data, begin, end)

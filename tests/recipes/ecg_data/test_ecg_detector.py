@@ -13,13 +13,8 @@ from midge.recipes.ecg.detector import ecg_chain
 from midge.recipes.ecg.records import load_record
 from midge.recipes.ecg.synthetic import synthesise
 from midge.signals import FLAT, SATURATED
-from support.shared_data import DATA, REPOSITORY
+from support.shared_data import MITDB, REPOSITORY, needs_mitdb
 
-MITDB = DATA / "data" / "mitdb"
-needs_mitdb = pytest.mark.skipif(
-    not (MITDB / "101.dat").is_file(),
-    reason=f"no MIT-BIH records at {MITDB}: set MIDGE_DATA to the data folder",
-)
 CHAIN = ecg_chain()
 NAMES = ("syn01", "syn03", "syn05", "syn24", "syn40")
 

@@ -7,18 +7,13 @@ import pytest
 
 from midge.errors import UserError
 from midge.recipes.ecg.records import DS1, DS2, PACED, check_complete, load_record
-from support.shared_data import DATA
+from support.shared_data import MITDB, needs_mitdb
 
 wfdb = pytest.importorskip("wfdb")
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The inplace keyword:DeprecationWarning"  # wfdb writes by a deprecated call of pandas
 )
 
-MITDB = DATA / "data" / "mitdb"
-needs_mitdb = pytest.mark.skipif(
-    not (MITDB / "101.dat").is_file(),
-    reason=f"no MIT-BIH records at {MITDB}: set MIDGE_DATA to the data folder",
-)
 SECONDS = 12
 
 

@@ -15,18 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from midge.recipes.ecg.beats import BeatSet, Float32Array, folds_of, gather_beats, labels_of
-from midge.recipes.ecg.learning import numbered, part_of, stage_of
+from midge.recipes.ecg.beats import BeatSet, Float32Array, gather_beats, labels_of
+from midge.recipes.ecg.learning import fold_count, train_folds
 from midge.recipes.ecg.networks import (
     INPUT_CODES,
-    SAID,
     WAVE_POINTS,
     cloud_network,
     parameter_count,
 )
 from midge.recipes.ecg.records import Record
 from midge.recipes.ecg.thresholds import Thresholds, choose_thresholds
-from midge.recipes.ecg.training import Plan, Progress, State, scores_of, train
+from midge.recipes.ecg.training import Plan, Progress, State, scores_of
 from midge.signals import Detections
 
 CONTEXT_S = 1.0
@@ -68,23 +67,11 @@ def learn_cloud(
     """
     beats = _with_waves(records, detections)
     plan = QUICK if quick else PLAN
-    count = min(2 if quick else 5, len(records))
-    folds = folds_of(beats, count)
-    scores = np.zeros((len(beats.labels), len(SAID)), np.float32)
-    members = []
-    for fold in range(count):
-        left_out = folds == fold
-        state = train(
-            cloud_network,
-            part_of(beats, ~left_out),
-            plan,
-            seed=seed + fold,
-            progress=stage_of(progress, fold, count, f"member {fold + 1} of {count}"),
-            checkpoint=numbered(checkpoint, fold),
-        )
-        members.append(state)
-        scores[left_out] = _member_scores(state, beats.windows[left_out], beats.features[left_out])
-    return members, choose_thresholds(scores, beats.labels)
+    seeds = [seed + fold for fold in range(fold_count(records, quick=quick))]
+    members, scores = train_folds(
+        cloud_network, beats, plan, seeds, "member", progress=progress, checkpoint=checkpoint
+    )
+    return members, choose_thresholds(_likelihoods(scores), beats.labels)
 
 
 def cloud_parameters(members: Sequence[State]) -> int:
@@ -149,6 +136,10 @@ def _with_waves(records: Sequence[Record], detections: Sequence[Detections]) -> 
 
 
 def _member_scores(state: State, waves: Float32Array, features: Float32Array) -> Float32Array:
-    scores = torch.from_numpy(scores_of(cloud_network(), state, waves, features))
-    likelihoods: Float32Array = torch.log_softmax(scores, 1).numpy()
+    return _likelihoods(scores_of(cloud_network(), state, waves, features))
+
+
+def _likelihoods(scores: Float32Array) -> Float32Array:
+    """Their logarithms, float32 [n, 3]."""
+    likelihoods: Float32Array = torch.log_softmax(torch.from_numpy(scores), 1).numpy()
     return likelihoods

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 import midge
 from midge.graph import Graph
 from midge.recipes.ecg.beats import (
+    FOLDS,
     BeatSet,
     Float32Array,
     Int64Array,
@@ -56,22 +58,14 @@ def learn_device(
     """
     beats = gather_beats(records, detections)
     plan = QUICK if quick else PLAN
-    count = min(2 if quick else 5, len(records))
-    folds = folds_of(beats, count)
-    scores = np.zeros((len(beats.labels), len(SAID)), np.float32)
-    for fold in range(count):
-        left_out = folds == fold
-        state = train(
-            device_network,
-            part_of(beats, ~left_out),
-            plan,
-            seed=seed,
-            progress=stage_of(progress, fold, count + 1, f"fold {fold + 1} of {count}"),
-            checkpoint=numbered(checkpoint, fold),
-        )
-        scores[left_out] = scores_of(
-            device_network(), state, beats.windows[left_out], beats.features[left_out]
-        )
+    count = fold_count(records, quick=quick)
+
+    def told(done: float, total: float, what: str) -> None:
+        progress(done, total + 1, what)  # all patients come behind
+
+    _, scores = train_folds(
+        device_network, beats, plan, [seed] * count, "fold", progress=told, checkpoint=checkpoint
+    )
     state = train(
         device_network,
         beats,
@@ -81,6 +75,56 @@ def learn_device(
         checkpoint=numbered(checkpoint, count),
     )
     return state, choose_thresholds(scores, beats.labels)
+
+
+def fold_count(records: Sequence[Record], *, quick: bool) -> int:
+    """How many folds the patients are dealt into."""
+    return min(2 if quick else FOLDS, len(records))
+
+
+def train_folds(
+    make: Callable[[], nn.Module],
+    beats: BeatSet,
+    plan: Plan,
+    seeds: Sequence[int],
+    called: str,
+    *,
+    progress: Progress,
+    checkpoint: Path,
+) -> tuple[list[State], Float32Array]:
+    """Train a network for each fold of the patients, on all the others.
+
+    Args:
+        make: The network with its first weights.
+        beats: What to learn, n of them.
+        plan: How.
+        seeds: One a fold.
+        called: What the progress calls one: ``fold``, ``member``.
+        progress: Is told of each epoch.
+        checkpoint: As of `learn_device`.
+
+    Returns:
+        The weights of each, and what each says of the patients that it has not seen, float32
+        [n, 3].
+    """
+    folds, count = folds_of(beats, len(seeds)), len(seeds)
+    scores = np.zeros((len(beats.labels), len(SAID)), np.float32)
+    states = []
+    for fold, seed in enumerate(seeds):
+        left_out = folds == fold
+        state = train(
+            make,
+            part_of(beats, ~left_out),
+            plan,
+            seed=seed,
+            progress=stage_of(progress, fold, count, f"{called} {fold + 1} of {count}"),
+            checkpoint=numbered(checkpoint, fold),
+        )
+        states.append(state)
+        scores[left_out] = scores_of(
+            make(), state, beats.windows[left_out], beats.features[left_out]
+        )
+    return states, scores
 
 
 def part_of(beats: BeatSet, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> BeatSet:

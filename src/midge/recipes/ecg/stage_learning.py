@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,28 +36,26 @@ THRESHOLDS = "thresholds.json"
 CHECKPOINT = "checkpoint.pt"
 DESCRIPTION = "quantise.json"
 
+T = TypeVar("T")
 Scores = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 
 def learn_cloud_network(context: StageContext) -> None:
     """Leaves the weights of the cloud's committee, and its thresholds."""
-    records = load_records(context, "train")
-    members, thresholds = learn_cloud(
-        records,
-        load_detections(context, [record.name for record in records]),
-        seed=context.settings.seed,
-        quick=context.settings.quick,
-        progress=context.progress.at,
-        checkpoint=context.folder / CHECKPOINT,
-    )
+    members, thresholds = _learn(context, learn_cloud)
     _save(context, members, thresholds)
 
 
 def learn_device_network(context: StageContext) -> None:
     """Leaves the weights of the wrist's network, and its thresholds."""
+    state, thresholds = _learn(context, learn_device)
+    _save(context, [state], thresholds)
+
+
+def _learn(context: StageContext, learn: Callable[..., T]) -> T:
     records = load_records(context, "train")
-    state, thresholds = learn_device(
+    return learn(
         records,
         load_detections(context, [record.name for record in records]),
         seed=context.settings.seed,
@@ -65,7 +63,6 @@ def learn_device_network(context: StageContext) -> None:
         progress=context.progress.at,
         checkpoint=context.folder / CHECKPOINT,
     )
-    _save(context, [state], thresholds)
 
 
 def quantise(context: StageContext) -> None:
