@@ -23,6 +23,12 @@ class Candidates:
     layer: Layer
     kernels: tuple[Kernel, ...]
 
+    @property
+    def by_rule(self) -> Kernel | None:
+        """The last that may be taken unmeasured; None where nothing is computed."""
+        taken = [kernel for kernel in self.kernels if kernel.by_rule]
+        return taken[-1] if taken else None
+
 
 def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]:
     """The kernels that apply to each layer on a core with these features.
@@ -74,7 +80,7 @@ def choose_kernels(
     """
     table = candidates(graph, features)
     rounds = max((len(row.kernels) for row in table), default=0)
-    fastest: Choice = tuple(row.kernels[-1] if row.kernels else None for row in table)
+    fastest: Choice = tuple(row.by_rule for row in table)
     if measure is None or rounds < 2:
         return fastest
     best: list[tuple[int, Kernel | None]] = []

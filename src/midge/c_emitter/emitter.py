@@ -84,6 +84,7 @@ def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
             f'#include "{graph.name}.h"\n',
             "/* ---- kernels ---- */\n",
             kernel_text({k.source for k in choice if k is not None} or {"base.h"}),
+            *_tile_texts(layers, choice),
             "/* ---- layers ---- */\n",
             *bodies,
             "/* ---- interface ---- */\n",
@@ -92,6 +93,17 @@ def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
     )
     header = header_text(graph, plan, version, LICENCE, ARENA_ALIGNMENT)
     return Emitted({f"{graph.name}.h": header, f"{graph.name}.c": source}, symbols)
+
+
+def _tile_texts(layers: tuple[Layer, ...], choice: Choice) -> list[str]:
+    """The generated functions of all layers, each once, in the order in which layers need them."""
+    texts = {
+        tile.name: tile.text
+        for layer, kernel in zip(layers, choice, strict=True)
+        if kernel is not None
+        for tile in kernel.tiles(layer)
+    }
+    return ["/* ---- tiles ---- */\n", *texts.values()] if texts else []
 
 
 class _Writer:

@@ -81,6 +81,19 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class TileFunction:
+    """A function that is generated for a layer, in assembly: the innermost loops.
+
+    Attributes:
+        name: Of the C function; two of one name have one text, and are emitted once.
+        text: Its definition, from `midge.c_emitter.tiles`.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Call:
     """How a layer's function calls its kernel.
 
@@ -151,6 +164,10 @@ class Kernel:
         function: The C function.
         source: Its file in `device/kernels`.
         requires: Features that the core must have.
+        rank: Kernels of an operator stand from plain to fast by it: 0 portable C, 10 C with the
+            core's own instructions, 20 and more generated for the layer.
+        by_rule: Taken without having been measured. False for what is fast but dear in flash or
+            RAM.
     """
 
     kinds: tuple[str, ...]
@@ -159,6 +176,8 @@ class Kernel:
     function: str
     source: str
     requires: frozenset[str] = frozenset()
+    rank: int = 0
+    by_rule: bool = True
 
     def applies(self, layer: Layer) -> bool:  # noqa: ARG002 - most refuse nothing
         """True when the kernel computes this layer bit for bit.
@@ -166,6 +185,10 @@ class Kernel:
         The layer has one of the kernel's kinds and types.
         """
         return True
+
+    def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:  # noqa: ARG002 - most are all C
+        """Functions that are generated for this layer and named in its call."""
+        return ()
 
     def scratch_bytes(self, layer: Layer) -> int:  # noqa: ARG002 - most kernels need none
         """Arena bytes that the kernel needs while it runs, aligned to 8."""

@@ -17,5 +17,7 @@ for _found in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
     for _kernel in importlib.import_module(f"{__name__}.{_found.name}").KERNELS:
         for _kind in _kernel.kinds:
             KERNELS[_kind] = (*KERNELS.get(_kind, ()), _kernel)
+for _kind, _found_kernels in KERNELS.items():
+    KERNELS[_kind] = tuple(sorted(_found_kernels, key=lambda k: k.rank))
 
 __all__ = ["KERNELS"]

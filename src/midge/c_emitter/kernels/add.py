@@ -59,6 +59,7 @@ class AddDsp(AddPortable):
     variant = "dsp"
     source = "add_dsp.h"
     requires = frozenset({"dsp"})
+    rank = 10
 
 
 def _reach(x: Tensor, left_shift: int) -> _Reach:

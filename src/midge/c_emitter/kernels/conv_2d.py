@@ -136,6 +136,7 @@ class Conv2DDsp(_Conv2D):
     source = "conv_2d_s8_dsp.h"
     struct = "midge_conv_2d_dsp"
     requires = frozenset({"dsp"})
+    rank = 10
     taps_a_word = 4
 
     def applies(self, layer: Layer) -> bool:

@@ -112,6 +112,7 @@ class DepthwiseDsp(DepthwisePortable):
     source = "depthwise_conv_2d_s8_dsp.h"
     struct = "midge_depthwise_conv_2d_dsp"
     requires = frozenset({"dsp"})
+    rank = 10
 
     def applies(self, layer: Layer) -> bool:
         """Channels in fours, one output each."""

@@ -107,6 +107,7 @@ class FullyConnectedDsp(_FullyConnected):
     source = "fully_connected_s8_dsp.h"
     struct = "midge_fully_connected_dsp"
     requires = frozenset({"dsp"})
+    rank = 10
     features_a_word = 4
 
     def _padded(self, layer: Layer) -> int:

@@ -183,6 +183,7 @@ class GruDsp(GruInteger):
 
     variant = "dsp"
     requires = frozenset({"dsp"})
+    rank = 10
     arrays = (
         *("gate_weights", "new_weights", "gate_recurrent", "new_recurrent"),
         *("bias", "recurrent_bias"),

@@ -200,6 +200,7 @@ class LstmDsp(LstmPortable):
     function = "midge_lstm_s8_dsp"
     source = "lstm_s8_dsp.h"
     requires = frozenset({"dsp"})
+    rank = 10
     reads_first = True
 
     def _padded(self, layer: Layer) -> tuple[int, int]:

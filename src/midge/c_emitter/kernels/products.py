@@ -62,6 +62,7 @@ class MulDsp(MulPortable):
     variant = "dsp"
     source = "mul_dsp.h"
     requires = frozenset({"dsp"})
+    rank = 10
 
 
 class PreluPortable(BroadcastKernel):
@@ -102,6 +103,7 @@ class PreluDsp(PreluPortable):
     variant = "dsp"
     source = "prelu_dsp.h"
     requires = frozenset({"dsp"})
+    rank = 10
 
 
 class DivPortable(BroadcastKernel):

@@ -118,6 +118,7 @@ class SvdfDsp(SvdfPortable):
     function = "midge_svdf_s8_dsp"
     source = "svdf_s8_dsp.h"
     requires = frozenset({"dsp"})
+    rank = 10
     reads_first = True
 
     def scratch_bytes(self, layer: Layer) -> int:

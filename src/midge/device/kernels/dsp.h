@@ -7,6 +7,10 @@
 #endif
 #define MIDGE_DSP 1
 
+/* A generated function in assembly: it takes its parameters from registers. */
+#define MIDGE_TILE static __attribute__((naked, noinline, unused))
+#define MIDGE_UNUSED __attribute__((unused))
+
 /* Bytes 0 and 2 of a word, sign-extended into its two halves. */
 MIDGE_KERNEL uint32_t midge_sxtb16(uint32_t word) {
     uint32_t result;
