@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 from extreme_layers import OPERATORS as WEIGHTED
 from extreme_layers import extreme_layers
+from tile_networks import tile_networks
 
 from midge.c_emitter import KERNELS, Kernel, Layer, choose_kernels, layers_of
 from midge.c_emitter.choose import candidates
@@ -60,7 +61,7 @@ def name_of(kernel: Kernel) -> str:
 
 
 def networks_of(operator: str) -> tuple[SyntheticNetwork, ...]:
-    more = extreme_layers(operator) if operator in WEIGHTED else ()
+    more = (*extreme_layers(operator), *tile_networks(operator)) if operator in WEIGHTED else ()
     return (*single_ops(operator), *more)
 
 
@@ -68,7 +69,8 @@ def networks_of(operator: str) -> tuple[SyntheticNetwork, ...]:
 def layers_by_kind() -> dict[str, list[tuple[SyntheticNetwork, Layer]]]:
     """Every network of a single layer, by the kind of that layer."""
     found: dict[str, list[tuple[SyntheticNetwork, Layer]]] = {}
-    made = [*every_single_op(), *(n for op in WEIGHTED for n in extreme_layers(op))]
+    made = [*every_single_op()]
+    made += [n for op in WEIGHTED for n in (*extreme_layers(op), *tile_networks(op))]
     for network in made:
         layers = layers_of(imported(network))
         if len(layers) == 1:

@@ -79,3 +79,29 @@ def _distance(
     if not still_needed.size:
         return -input_bytes
     return max(int((written_end - still_needed).max()), -input_bytes)
+
+
+def streamed_rows(
+    window: Window, batches: int, image: Pair, row_bytes: int, written_bytes: int
+) -> int:
+    """Distance for a kernel that keeps input rows in scratch, and reads each of them once.
+
+    An output row is written when the rows of its windows, and all above them, have been read.
+
+    Args:
+        window: What an output row reads.
+        batches: Images in the tensor.
+        image: Height and width of the input.
+        row_bytes: Of an input row.
+        written_bytes: Of an output row.
+    """
+    height = image[0]
+    count = window.output_extent(image)[0]
+    first = np.arange(count, dtype=np.int64) * window.stride[0] - window.pad_before[0]
+    read = np.clip(first + window.kernel[0], 0, height)
+    # What the first row of an image reads begins at its first row.
+    lowest = np.concatenate([[0], read[:-1]])
+    images = np.arange(batches, dtype=np.int64)[:, None] * height
+    reads = ((images + lowest) * row_bytes).reshape(-1)
+    writes = (np.arange(batches * count, dtype=np.int64) + 1) * written_bytes
+    return _distance(reads, writes, batches * height * row_bytes, reads_first=True)

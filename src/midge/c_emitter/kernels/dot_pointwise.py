@@ -1,0 +1,163 @@
+"""Single pixels and fully connected layers with tiles of dot products.
+
+`dot_pointwise.h`, `dot_fully_connected.h`; for cores with the DSP extension. See
+`midge.c_emitter.tiles.dot`.
+"""
+
+from __future__ import annotations
+
+from midge.c_emitter import overlap
+from midge.c_emitter.kernel import Call, Layer, Places
+from midge.c_emitter.tiles import dot
+from midge.c_emitter.tiles.dot import DotShape, DotTile, Weights
+from midge.c_emitter.tiles.dot_kernel import DotKernel, in_fours, is_pointwise
+from midge.c_emitter.tiles.rescale import Int64Array
+
+
+class DotPointwise(DotKernel):
+    """Single pixels, some of them widened side by side."""
+
+    kinds = ("conv_2d",)
+    function = "midge_conv_2d_s8_dot_pointwise"
+    source = "dot_pointwise.h"
+    shape: DotShape
+
+    def applies(self, layer: Layer) -> bool:
+        """Windows of a single pixel, one for each pixel of the input."""
+        return is_pointwise(layer) and super().applies(layer)
+
+    def _tile(self, layer: Layer) -> DotTile:
+        outputs, *_, in_c = layer.input(1).shape
+        words = -(-in_c // 4) * 2
+        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer))
+
+    def _taps(self, layer: Layer) -> Int64Array:
+        return in_fours(self._weights(layer))[:, None]
+
+    def _pixels(self, layer: Layer) -> int:
+        return layer.output.size // layer.output.shape[3]
+
+    def _columns_bytes(self, layer: Layer) -> int:
+        return 4 * self._tile(layer).words * self.shape.pixels
+
+    def _rest_bytes(self, layer: Layer) -> int:
+        full = self._pixels(layer) % self.shape.pixels == 0
+        return 0 if full else self.shape.pixels * layer.output.shape[3]
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """The pixels of a tile, widened, and the outputs of a last one that is not full."""
+        return self._columns_bytes(layer) + self._rest_bytes(layer)
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A tile's pixels are widened before its outputs are written."""
+        if index != 0:
+            return None
+        step = self.shape.pixels
+        in_c, out_c = layer.input(0).shape[3], layer.output.shape[3]
+        tiles = -(-self._pixels(layer) // step)
+        return overlap.rows(tiles, step * in_c, step * out_c, reads_first=True)
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """One stream of constants."""
+        stream, ends = self._stream(layer, places)
+        columns, rest = f"(uint32_t *)(void *){places.scratch}", "NULL"
+        if self._rest_bytes(layer):
+            rest = f"(int8_t *)({places.scratch} + {self._columns_bytes(layer)})"
+        tile = self._tile(layer)
+        return Call(
+            (places.inputs[0], places.outputs[0], *ends, columns, rest, tile.name),
+            "midge_dot_pointwise",
+            {
+                "pixels": self._pixels(layer),
+                "in_c": layer.input(0).shape[3],
+                "out_c": layer.output.shape[3],
+                "tile_pixels": tile.shape.pixels,
+            },
+            (stream,),
+        )
+
+
+class DotPointwiseMixed(DotPointwise):
+    """Three pixels by two outputs."""
+
+    variant = "dot_mixed"
+    rank = 20
+    form = Weights.MIXED
+    shape = dot.MIXED_3X2_TOGETHER
+
+
+class DotPointwiseS16(DotPointwise):
+    """Two pixels by two outputs; weights take twice the flash."""
+
+    variant = "dot_s16"
+    rank = 21
+    by_rule = False
+    form = Weights.S16
+    shape = dot.S16_2X2_TOGETHER
+
+
+class DotFullyConnected(DotKernel):
+    """A row by four outputs."""
+
+    kinds = ("fully_connected",)
+    function = "midge_fully_connected_s8_dot"
+    source = "dot_fully_connected.h"
+    shape: DotShape
+
+    def _tile(self, layer: Layer) -> DotTile:
+        outputs, inputs = layer.input(1).shape
+        words = -(-inputs // 4) * 2
+        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=4)
+
+    def _taps(self, layer: Layer) -> Int64Array:
+        return in_fours(self._weights(layer))[:, None]
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """A widened row."""
+        return 4 * self._tile(layer).words
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """A row is widened before its outputs are written."""
+        if index != 0:
+            return None
+        outputs, inputs = layer.input(1).shape
+        return overlap.rows(layer.output.size // outputs, inputs, outputs, reads_first=True)
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """One stream of constants."""
+        stream, ends = self._stream(layer, places)
+        outputs, inputs = layer.input(1).shape
+        column = f"(uint32_t *)(void *){places.scratch}"
+        return Call(
+            (places.inputs[0], places.outputs[0], *ends, column, self._tile(layer).name),
+            "midge_dot_fully_connected",
+            {"rows": layer.output.size // outputs, "inputs": inputs, "outputs": outputs},
+            (stream,),
+        )
+
+
+class DotFullyConnectedMixed(DotFullyConnected):
+    """Weights of 8 bits."""
+
+    variant = "dot_mixed"
+    rank = 20
+    form = Weights.MIXED
+    shape = dot.MIXED_1X4
+
+
+class DotFullyConnectedS16(DotFullyConnected):
+    """Weights take twice the flash."""
+
+    variant = "dot_s16"
+    rank = 21
+    by_rule = False
+    form = Weights.S16
+    shape = dot.S16_1X4
+
+
+KERNELS = (
+    DotPointwiseMixed(),
+    DotPointwiseS16(),
+    DotFullyConnectedMixed(),
+    DotFullyConnectedS16(),
+)

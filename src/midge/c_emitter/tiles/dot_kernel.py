@@ -1,0 +1,114 @@
+"""What kernels with tiles of dot products share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from midge.c_emitter import weighted
+from midge.c_emitter.kernel import Constant, Kernel, Layer, Places, TileFunction
+from midge.c_emitter.tiles import dot
+from midge.c_emitter.tiles.dot import DotTile, Weights
+from midge.c_emitter.tiles.rescale import Int64Array, Rescale, plan_rescale, sums_of
+from midge.graph import DType
+from midge.graph.accumulate import weights_zero
+from midge.graph.ops.conv_2d import Conv2D
+from midge.graph.ops.fully_connected import FullyConnected
+
+_EVEN_ODD = [0, 2, 1, 3]
+"""Where SXTB16 leaves the bytes of a word."""
+
+
+class DotKernel(Kernel):
+    """What the kernels share; their sums are one output channel each."""
+
+    requires = frozenset({"dsp"})
+    form: Weights
+
+    def _weights(self, layer: Layer) -> Int64Array:
+        """In the graph's order, int64 [outputs, taps]."""
+        w = layer.input(1)
+        return np.asarray(w.data).reshape(w.shape[0], -1).astype(np.int64)
+
+    def _bias(self, layer: Layer) -> Int64Array:
+        x, w, b = layer.input(0), layer.input(1), layer.optional(2)
+        return weighted.folded_bias(x, w, b, channel_axis=0).astype(np.int64)
+
+    def _rescale(self, layer: Layer) -> Rescale | None:
+        attributes = _summing(layer)
+        sums = sums_of(layer, attributes, attributes.activation, channel_axis=0)
+        weights = self._weights(layer)
+        if self.form is Weights.S16:
+            return plan_rescale(sums, 1, dot.greatest_lift(weights))
+        if not dot.may_be_mixed(weights):
+            return None
+        return plan_rescale(sums, dot.MIXED_LIFT, dot.MIXED_LIFT)
+
+    def _fits(self, layer: Layer) -> bool:
+        """Types, and sums that a tile rescales."""
+        x, w = layer.input(0), layer.input(1)
+        if (x.dtype, w.dtype) != (DType.INT8, DType.INT8) or weights_zero(w) != 0:
+            return False
+        return self._rescale(layer) is not None
+
+    def applies(self, layer: Layer) -> bool:
+        """Where every pixel is within reach of the instructions."""
+        return self._fits(layer) and self._tile(layer).reaches
+
+    def _bound(self, layer: Layer) -> Rescale:
+        rescale = self._rescale(layer)
+        if rescale is None:
+            raise ValueError(f"{layer.op.name}: {self.variant} does not apply")
+        return rescale
+
+    def _tile(self, layer: Layer) -> DotTile:
+        raise NotImplementedError
+
+    def _taps(self, layer: Layer) -> Int64Array:
+        """Weights in the order of the pixels' halves, int64 [outputs, segments, 2 * words]."""
+        raise NotImplementedError
+
+    def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
+        """The innermost loops."""
+        return (dot.dot_function(self._tile(layer)),)
+
+    def _stream(self, layer: Layer, places: Places) -> tuple[Constant, tuple[str, str]]:
+        """The constant, and where it begins and ends."""
+        stream = dot.dot_stream(self._tile(layer), self._taps(layer), self._bias(layer))
+        name = places.constant("stream")
+        return Constant("stream", stream, 8), (name, f"{name} + {stream.size}")
+
+
+def in_fours(weights: Int64Array) -> Int64Array:
+    """Taps [..., n] filled up to fours, and in the order in which bytes are widened."""
+    padding = [(0, 0)] * (weights.ndim - 1)
+    padded = np.pad(weights, (*padding, (0, -weights.shape[-1] % 4)))
+    fours = padded.reshape(*padded.shape[:-1], -1, 4)[..., _EVEN_ODD]
+    return fours.reshape(padded.shape)
+
+
+def _summing(layer: Layer) -> Conv2D | FullyConnected:
+    attributes = layer.op.attributes
+    if not isinstance(attributes, Conv2D | FullyConnected):
+        raise TypeError(f"{layer.op.name} is a {layer.op.kind}")
+    return attributes
+
+
+def conv_of(layer: Layer) -> Conv2D:
+    """A convolution's attributes."""
+    attributes = layer.op.attributes
+    if not isinstance(attributes, Conv2D):
+        raise TypeError(f"{layer.op.name} is a {layer.op.kind}")
+    return attributes
+
+
+def is_ungrouped(layer: Layer) -> bool:
+    """True when every output sums over all channels."""
+    return layer.input(0).shape[3] == layer.input(1).shape[3]
+
+
+def is_pointwise(layer: Layer) -> bool:
+    """True for ungrouped windows of a single pixel, one for each pixel of the input."""
+    attributes = conv_of(layer)
+    unpadded = attributes.pad_before == attributes.pad_after == (0, 0)
+    window = attributes.window(layer.input(1))
+    return is_ungrouped(layer) and unpadded and window.kernel == window.stride == (1, 1)

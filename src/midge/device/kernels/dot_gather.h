@@ -1,0 +1,45 @@
+/* conv_2d of any windows with generated tiles: a window is gathered, then widened beside those of its tile.
+   stream .. end: bias, weights and factors as the tile reads them.
+   columns: scratch of `tile_pixels` words for every two taps, taps rounded up to a multiple of 4.
+   patch: scratch of the taps of one window, as bytes.
+   rest: scratch of `tile_pixels` output pixels, for a last tile that is not full; NULL where all are.
+   A tile's windows are gathered before its outputs are written. */
+#include "dot_widen.h"
+#include "window.h"
+
+struct midge_dot_gather {
+    struct midge_window window;
+    int32_t tile_pixels; /* pixels of a tile */
+    int32_t x_zero;
+};
+
+MIDGE_KERNEL void midge_conv_2d_s8_dot_gather(
+    const int8_t *x, int8_t *y, const uint32_t *stream, const uint32_t *end, uint32_t *columns, int8_t *patch,
+    int8_t *rest, midge_dot_tile *tile, const struct midge_dot_gather *p) {
+    const struct midge_window *w = &p->window;
+    const int32_t pixels = w->out_h * w->out_w;
+    for (int32_t n = 0; n < w->batches; n++) {
+        int32_t row = -w->pad_top, column = -w->pad_left, left = w->out_w;
+        for (int32_t pixel = 0; pixel < pixels; pixel += p->tile_pixels) {
+            const int32_t count = midge_min(p->tile_pixels, pixels - pixel);
+            for (int32_t i = 0; i < count; i++) {
+                midge_gather_s8(x, w, row, column, 0, w->in_c, (int8_t)p->x_zero, patch);
+                midge_widen_pixel(patch, w->kernel_h * w->kernel_w * w->in_c, columns + i, p->tile_pixels);
+                column += w->stride_w;
+                if (--left == 0) {
+                    left = w->out_w;
+                    column = -w->pad_left;
+                    row += w->stride_h;
+                }
+            }
+            if (rest == NULL || count == p->tile_pixels) {
+                tile(columns, stream, y, end);
+            } else {
+                tile(columns, stream, rest, end);
+                MIDGE_COPY(y, rest, count * w->out_c);
+            }
+            y += count * w->out_c;
+        }
+        x += w->in_h * w->in_w * w->in_c;
+    }
+}
