@@ -13,6 +13,9 @@ from midge.c_emitter.tiles.dot import DotShape, DotTile, Weights
 from midge.c_emitter.tiles.dot_kernel import DotKernel, in_fours, is_pointwise
 from midge.c_emitter.tiles.rescale import Int64Array
 
+_CHUNK_BYTES = 384
+"""Of columns: as much as three pixels of 64 channels take."""
+
 
 class DotPointwise(DotKernel):
     """Single pixels, some of them widened side by side."""
@@ -37,22 +40,30 @@ class DotPointwise(DotKernel):
     def _pixels(self, layer: Layer) -> int:
         return layer.output.size // layer.output.shape[3]
 
+    def _tile_words(self, layer: Layer) -> int:
+        return self._tile(layer).words * self.shape.pixels
+
+    def _chunk_tiles(self, layer: Layer) -> int:
+        """Tiles that are widened at a time: what a call costs is shared among small ones."""
+        tiles = -(-self._pixels(layer) // self.shape.pixels)
+        return max(1, min(_CHUNK_BYTES // (4 * self._tile_words(layer)), tiles))
+
     def _columns_bytes(self, layer: Layer) -> int:
-        return 4 * self._tile(layer).words * self.shape.pixels
+        return 4 * self._tile_words(layer) * self._chunk_tiles(layer)
 
     def _rest_bytes(self, layer: Layer) -> int:
         full = self._pixels(layer) % self.shape.pixels == 0
         return 0 if full else self.shape.pixels * layer.output.shape[3]
 
     def scratch_bytes(self, layer: Layer) -> int:
-        """The pixels of a tile, widened, and the outputs of a last one that is not full."""
+        """The pixels of a chunk, widened, and the outputs of a last one that is not full."""
         return self._columns_bytes(layer) + self._rest_bytes(layer)
 
     def overlap(self, layer: Layer, index: int) -> int | None:
-        """A tile's pixels are widened before its outputs are written."""
+        """A chunk's pixels are widened before its outputs are written."""
         if index != 0:
             return None
-        step = self.shape.pixels
+        step = self.shape.pixels * self._chunk_tiles(layer)
         in_c, out_c = layer.input(0).shape[3], layer.output.shape[3]
         tiles = -(-self._pixels(layer) // step)
         return overlap.rows(tiles, step * in_c, step * out_c, reads_first=True)
@@ -72,6 +83,8 @@ class DotPointwise(DotKernel):
                 "in_c": layer.input(0).shape[3],
                 "out_c": layer.output.shape[3],
                 "tile_pixels": tile.shape.pixels,
+                "tile_words": self._tile_words(layer),
+                "chunk_tiles": self._chunk_tiles(layer),
             },
             (stream,),
         )
@@ -107,7 +120,7 @@ class DotFullyConnected(DotKernel):
     def _tile(self, layer: Layer) -> DotTile:
         outputs, inputs = layer.input(1).shape
         words = -(-inputs // 4) * 2
-        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=4)
+        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=12)
 
     def _taps(self, layer: Layer) -> Int64Array:
         return in_fours(self._weights(layer))[:, None]

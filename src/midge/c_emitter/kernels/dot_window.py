@@ -94,7 +94,14 @@ class _WindowKernel(DotKernel):
         outputs, kernel_h, _, _ = layer.input(1).shape
         rows, rescale = self._rows(layer), self._bound(layer)
         return DotTile(
-            rows.shape, kernel_h, rows.words, rows.pixel_bytes, outputs, rescale, table=True
+            rows.shape,
+            kernel_h,
+            rows.words,
+            rows.pixel_bytes,
+            outputs,
+            rescale,
+            table=True,
+            tile_bytes=4 * rows.tile_words,
         )
 
     def _is_outside(self, layer: Layer) -> bool:

@@ -43,6 +43,10 @@ class Assembly:
             self(f"sub sp, sp, #{frame}")
         return frame
 
+    def passed(self, number: int, frame_bytes: int) -> str:
+        """Where parameter `number`, from 4 on, stands behind `enter`."""
+        return f"[sp, #{frame_bytes + 4 * len(SAVED) + 4 * (number - 4)}]"
+
     def leave(self, frame_bytes: int) -> None:
         """Undo `enter`, and return."""
         if frame_bytes:
@@ -55,13 +59,8 @@ class Assembly:
         Args:
             name: Its name.
             comment: What it computes, for the reader of the emitted file.
-            parameters: C declarations, at most four: they arrive in r0 to r3.
-
-        Raises:
-            ValueError: more parameters than registers pass.
+            parameters: C declarations; four arrive in r0 to r3, others on the stack (`passed`).
         """
-        if len(parameters) > 4:
-            raise ValueError(f"{name}: {len(parameters)} parameters; four pass in registers")
         declared = ", ".join(f"{p} MIDGE_UNUSED" for p in parameters)
         body = "\n".join(f'        "{line}\\n"' for line in (".syntax unified", *self.lines))
         return TileFunction(

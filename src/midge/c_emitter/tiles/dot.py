@@ -227,6 +227,7 @@ class DotTile:
         outputs: Of the layer.
         rescale: What becomes of the sums.
         table: x is a table of where each segment begins.
+        tile_bytes: With a table, from a tile's segments to the next tile's.
         unroll: Steps that are written out before a loop is made of them.
     """
 
@@ -237,6 +238,7 @@ class DotTile:
     outputs: int
     rescale: Rescale
     table: bool = False
+    tile_bytes: int = 0
     unroll: int = 16
 
     @property
@@ -257,7 +259,7 @@ class DotTile:
         apart = "".join(f"_{b}" for b in self.pixel_bytes)
         window = f"{self.segments}x{self.words}"
         apart += "_shared" if self.shape.order is Order.SHARED else ""
-        table = "t" if self.table else ""
+        table = f"t{self.tile_bytes}" if self.table else ""
         return (
             f"midge_dot_{self.shape.name}_w{window}{table}_n{self.outputs}_{self.rescale.key}"
             f"{apart}_u{self.unroll}"
@@ -275,39 +277,55 @@ class DotTile:
 
 
 # Words of the frame.
-_X, _Y, _END, _LOOP, _TABLE, _TABLE_END = (4 * i for i in range(6))
+_X, _Y, _END, _START, _TILES, _LOOP, _TABLE, _TABLE_END = (4 * i for i in range(8))
 
 
 def dot_function(tile: DotTile) -> TileFunction:
     """The tile's C function.
 
-    Its parameters: ``x``, the first pixel's data, or with several segments a table of where each of
-    them begins; ``stream``; ``y``, int8, the first pixel's outputs, those of the next behind them;
-    ``end`` of the stream.
+    Its parameters: ``x``, the first pixel's data, or a table of where each segment of it begins;
+    ``stream``; ``y``, int8, the first pixel's outputs, those of the next behind them; ``end`` of
+    the stream; ``tiles``, how many follow one another. The table moves on with the tiles.
     """
     shape, asm = tile.shape, Assembly()
-    frame = asm.enter(24 if tile.segments > 1 else 16)
-    if tile.table and tile.segments == 1:
-        asm("ldr r0, [r0]")
-    asm(f"str r0, [sp, #{_X}]", f"strd r2, r3, [sp, #{_Y}]")
+    frame = asm.enter(32 if tile.segments > 1 else 24)
+    temporary = shape.free[0]
+    asm(f"str r0, [sp, #{_X}]", f"strd r2, r3, [sp, #{_Y}]", f"str r1, [sp, #{_START}]")
+    asm(f"ldr {temporary}, {asm.passed(4, frame)}", f"str {temporary}, [sp, #{_TILES}]")
     if tile.segments > 1:
         asm(f"add r0, r0, #{4 * tile.segments}", f"str r0, [sp, #{_TABLE_END}]")
-    asm("1:", load_words(shape.sums[0], "r1"))
+    asm("4:", f"ldr r1, [sp, #{_START}]", "1:", load_words(shape.sums[0], "r1"))
     if tile.segments > 1:
         _segments(asm, tile)
     else:
-        asm(f"ldr r0, [sp, #{_X}]")
+        asm(f"ldr r0, [sp, #{_X}]", *(["ldr r0, [r0]"] if tile.table else []))
         _words(asm, tile, starts=True)
     _finish(asm, tile)
     asm("bne 1b")
+    _move_on(asm, tile)
+    asm(f"ldr r2, [sp, #{_TILES}]", "subs r2, r2, #1", f"str r2, [sp, #{_TILES}]", "bne 4b")
     asm.leave(frame)
     comment = (
         f"{shape.pixels} pixels by {shape.outputs} of {tile.outputs} outputs, "
         f"{tile.segments} x {2 * tile.words} taps."
     )
-    kind = "const uint32_t *const *x" if tile.table else "const uint32_t *x"
-    parameters = (kind, "const uint32_t *stream", "int8_t *y", "const uint32_t *end")
-    return asm.function(tile.name, comment, parameters)
+    kind = "const uint32_t **x" if tile.table else "const uint32_t *x"
+    rest = ("const uint32_t *stream", "int8_t *y", "const uint32_t *end", "int32_t tiles")
+    return asm.function(tile.name, comment, (kind, *rest))
+
+
+def _move_on(asm: Assembly, tile: DotTile) -> None:
+    """To the next tile's pixels, and their outputs."""
+    skipped = (tile.shape.pixels - 1) * tile.outputs
+    if skipped:
+        asm(f"ldr r2, [sp, #{_Y}]", f"addw r2, r2, #{skipped}", f"str r2, [sp, #{_Y}]")
+    if not tile.table:
+        asm(f"str r0, [sp, #{_X}]")
+        return
+    asm(f"ldr r2, [sp, #{_X}]")
+    for segment in range(tile.segments):
+        at = f"[r2, #{4 * segment}]"
+        asm(f"ldr r3, {at}", *_add("r3", "r3", tile.tile_bytes, "r4"), f"str r3, {at}")
 
 
 def _segments(asm: Assembly, tile: DotTile) -> None:
@@ -365,13 +383,15 @@ def _rounds(steps: int, unroll: int) -> tuple[int, int]:
     return steps // size, size
 
 
-def _add(target: str, base: str, value: int) -> list[str]:
+def _add(target: str, base: str, value: int, temporary: str | None = None) -> list[str]:
+    """A sum with a constant; a large one takes the target, or another register if that is base."""
     if value <= _LDR_REACH:
         return [f"addw {target}, {base}, #{value}"]
-    lines = [f"movw {target}, #{value & 0xFFFF}"]
+    holder = temporary or target
+    lines = [f"movw {holder}, #{value & 0xFFFF}"]
     if value >> 16:
-        lines.append(f"movt {target}, #{value >> 16}")
-    return [*lines, f"add {target}, {base}, {target}"]
+        lines.append(f"movt {holder}, #{value >> 16}")
+    return [*lines, f"add {target}, {base}, {holder}"]
 
 
 def _step(asm: Assembly, tile: DotTile, words: int, *, starts: bool = False) -> None:

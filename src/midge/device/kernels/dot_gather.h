@@ -33,9 +33,9 @@ MIDGE_KERNEL void midge_conv_2d_s8_dot_gather(
                 }
             }
             if (rest == NULL || count == p->tile_pixels) {
-                tile(columns, stream, y, end);
+                tile(columns, stream, y, end, 1);
             } else {
-                tile(columns, stream, rest, end);
+                tile(columns, stream, rest, end, 1);
                 MIDGE_COPY(y, rest, count * w->out_c);
             }
             y += count * w->out_c;

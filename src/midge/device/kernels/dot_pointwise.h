@@ -1,29 +1,39 @@
-/* conv_2d of single pixels with generated tiles: pixels are widened side by side, some at a time.
+/* conv_2d of single pixels with generated tiles: pixels are widened side by side, some tiles at a time.
    stream .. end: bias, weights and factors as the tile reads them.
-   columns: scratch of `tile_pixels` words for every two channels, channels rounded up to a multiple of 4.
+   columns: scratch of `chunk_tiles` times `tile_pixels` words for every two channels, channels rounded up to a
+   multiple of 4.
    rest: scratch of `tile_pixels` output pixels, for a last tile that is not full; NULL where all are.
-   A tile's pixels are widened before its outputs are written. */
+   The pixels of a chunk of tiles are widened before its outputs are written. */
 #include "dot_widen.h"
 
 struct midge_dot_pointwise {
     int32_t pixels, in_c, out_c;
     int32_t tile_pixels; /* pixels of a tile */
+    int32_t tile_words;  /* of a tile's columns */
+    int32_t chunk_tiles; /* tiles at a time */
 };
 
 MIDGE_KERNEL void midge_conv_2d_s8_dot_pointwise(
     const int8_t *x, int8_t *y, const uint32_t *stream, const uint32_t *end, uint32_t *columns, int8_t *rest,
     midge_dot_tile *tile, const struct midge_dot_pointwise *p) {
-    for (int32_t pixel = 0; pixel < p->pixels; pixel += p->tile_pixels) {
-        const int32_t count = midge_min(p->tile_pixels, p->pixels - pixel);
-        for (int32_t i = 0; i < count; i++) {
-            midge_widen_pixel(x, p->in_c, columns + i, p->tile_pixels);
-            x += p->in_c;
+    const int32_t chunk = p->chunk_tiles * p->tile_pixels;
+    for (int32_t pixel = 0; pixel < p->pixels; pixel += chunk) {
+        const int32_t count = midge_min(chunk, p->pixels - pixel);
+        const int32_t tiles = count / p->tile_pixels, whole = tiles * p->tile_pixels;
+        uint32_t *column = columns;
+        for (int32_t done = 0; done < count; done += p->tile_pixels) {
+            for (int32_t i = 0; i < midge_min(p->tile_pixels, count - done); i++) {
+                midge_widen_pixel(x, p->in_c, column + i, p->tile_pixels);
+                x += p->in_c;
+            }
+            column += p->tile_words;
         }
-        if (rest == NULL || count == p->tile_pixels) {
-            tile(columns, stream, y, end);
-        } else {
-            tile(columns, stream, rest, end);
-            MIDGE_COPY(y, rest, count * p->out_c);
+        if (tiles > 0) {
+            tile(columns, stream, y, end, tiles);
+        }
+        if (whole < count) {
+            tile(columns + tiles * p->tile_words, stream, rest, end, 1);
+            MIDGE_COPY(y + whole * p->out_c, rest, (count - whole) * p->out_c);
         }
         y += count * p->out_c;
     }

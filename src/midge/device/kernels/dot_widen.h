@@ -1,12 +1,14 @@
 /* What tiles of dot products share: bytes widened to pairs of halves, and how a tile is called. */
 #include "dsp.h"
 
-/* A generated tile: `x` is the first pixel's data, y takes its outputs and those of the next behind them. */
-typedef void midge_dot_tile(const uint32_t *x, const uint32_t *stream, int8_t *y, const uint32_t *end);
+/* A generated tile: `x` is the first pixel's data, y takes its outputs and those of the next behind them; so many tiles
+   follow one another. */
+typedef void midge_dot_tile(
+    const uint32_t *x, const uint32_t *stream, int8_t *y, const uint32_t *end, int32_t tiles);
 
-/* The same with a table of where each segment of the window begins. */
+/* The same with a table of where each segment of the window begins; it moves on with the tiles. */
 typedef void midge_dot_window_tile(
-    const uint32_t *const *x, const uint32_t *stream, int8_t *y, const uint32_t *end);
+    const uint32_t **x, const uint32_t *stream, int8_t *y, const uint32_t *end, int32_t tiles);
 
 /* Up to three bytes as a word, zeros behind them: nothing is read that is not there. */
 MIDGE_KERNEL uint32_t midge_last_bytes(const int8_t *source, int32_t count) {

@@ -98,19 +98,15 @@ MIDGE_KERNEL void midge_conv_2d_s8_dot_window(
                 const int32_t slot = back < 0 ? back + w->kernel_h : back;
                 table[k] = rows + (row < 0 || row >= w->in_h ? w->kernel_h : slot) * slot_words;
             }
-            for (int32_t j = 0; j < w->out_w; j += p->tile_pixels) {
-                const int32_t count = midge_min(p->tile_pixels, w->out_w - j);
-                if (rest == NULL || count == p->tile_pixels) {
-                    tile((const uint32_t *const *)table, stream, y, end);
-                } else {
-                    tile((const uint32_t *const *)table, stream, rest, end);
-                    MIDGE_COPY(y, rest, count * w->out_c);
-                }
-                y += count * w->out_c;
-                for (int32_t k = 0; k < w->kernel_h; k++) {
-                    table[k] += p->tile_words;
-                }
+            const int32_t tiles = w->out_w / p->tile_pixels, whole = tiles * p->tile_pixels;
+            if (tiles > 0) {
+                tile(table, stream, y, end, tiles);
             }
+            if (whole < w->out_w) {
+                tile(table, stream, rest, end, 1);
+                MIDGE_COPY(y + whole * w->out_c, rest, (w->out_w - whole) * w->out_c);
+            }
+            y += w->out_w * w->out_c;
         }
         x += w->in_h * w->in_w * w->in_c;
     }
