@@ -30,6 +30,7 @@ PORTABLE_BENCHES = (
     Bench("rv32imac"),
 )
 DSP_BENCHES = (Bench("cortex-m4"), Bench("cortex-m33", GCC), Bench("cortex-m7"))
+HELIUM = Bench("cortex-m55")
 ELSEWHERE = {
     *("read_variable", "assign_variable"),  # more than one layer: `tests/driver/test_state.py`
     *(unit.kind for unit in UNITS),  # these and the next: `test_framework_layers.py`
@@ -94,7 +95,7 @@ def fitting(kernel: Kernel, rounding: Rounding) -> tuple[tuple[SyntheticNetwork,
 
 def bench_for(number: int, kernel: Kernel) -> Bench:
     benches = DSP_BENCHES if "dsp" in kernel.requires else PORTABLE_BENCHES
-    bench = benches[number % len(benches)]
+    bench = HELIUM if "mve" in kernel.requires else benches[number % len(benches)]
     assert kernel.requires <= CORES[bench.core].features
     return bench
 
@@ -163,7 +164,8 @@ def test_input_that_stands_too_near_is_caught(kernel: Kernel) -> None:
 def is_caught(kernel: Kernel, networks: list[SyntheticNetwork]) -> bool:
     joined = join(networks)
     choice = (kernel,) * len(joined.graph.ops)
-    artifact = build_layers(joined.graph, choice, Bench("cortex-m4"), broken_promise)
+    bench = HELIUM if "mve" in kernel.requires else Bench("cortex-m4")
+    artifact = build_layers(joined.graph, choice, bench, broken_promise)
     return bool(unequal_networks(joined, artifact, seeds=range(2)))
 
 
@@ -174,7 +176,7 @@ def test_cases_meet_every_way_to_store_factors_and_every_width() -> None:
             (layer,) = layers_of(imported(made))
             for kernel in KERNELS[layer.op.kind]:
                 if kernel.types == (DType.INT8,) and kernel.applies(layer):
-                    met[_form(kernel, layer)] += 1
+                    met.update(_forms(kernel, layer))
     for form, narrow, wide in product(("packed", "multiplier", "one_multiplier"), *([(0, 1)] * 2)):
         if narrow and wide:
             assert not met[form, True, True]
@@ -182,14 +184,16 @@ def test_cases_meet_every_way_to_store_factors_and_every_width() -> None:
             assert met[form, bool(narrow), bool(wide)] >= 3, (form, narrow, wide, met)
 
 
-def _form(kernel: Kernel, layer: Layer) -> tuple[str, bool, bool]:
+def _forms(kernel: Kernel, layer: Layer) -> list[tuple[str, bool, bool]]:
+    """None where the factors stand in the stream of a tile."""
     from midge.c_emitter.kernel import Places
 
     places = Places(("x",) * 3, ("y",), "scratch", lambda suffix: suffix)
-    factors = kernel.call(layer, places).fields["factors"]
-    assert isinstance(factors, dict)
+    factors = kernel.call(layer, places).fields.get("factors")
+    if not isinstance(factors, dict):
+        return []
     (form,) = {"packed", "multiplier", "one_multiplier"} & factors.keys()
-    return form, bool(factors["narrow"]), bool(factors["wide"])
+    return [(form, bool(factors["narrow"]), bool(factors["wide"]))]
 
 
 @pytest.mark.tiny
@@ -197,8 +201,9 @@ def test_dsp_kernels_are_offered_where_the_core_has_the_instructions() -> None:
     graph = imported(mobile_chain())
     for core, features in ((c.name, c.features) for c in CORES.values()):
         rows = candidates(graph, features)
-        variants = {k.variant for row in rows for k in row.kernels}
-        assert variants == ({"portable", "dsp"} if "dsp" in features else {"portable"}), core
+        assert all(k.requires <= features for row in rows for k in row.kernels), core
+        needed = frozenset[str]().union(*(k.requires for row in rows for k in row.kernels))
+        assert needed == features & {"dsp", "mve"}, core
         for row in rows:
             assert all(row.layer.op.kind in k.kinds for k in row.kernels)
 
