@@ -15,9 +15,13 @@ from midge.graph import DType
 
 TILED = list(
     dict.fromkeys(
-        k for found in KERNELS.values() for k in found if type(k).tiles is not Kernel.tiles
+        k
+        for found in KERNELS.values()
+        for k in found
+        if type(k).tiles is not Kernel.tiles and k.requires == {"dsp"}
     )
 )
+"""Helium's have registers of their own: `test_helium.py`."""
 _STACK = re.compile(
     r"(push|pop) \{.*\}|(add|sub)w? sp, sp, #(?P<bytes>\d+)|\w+ .*\[sp(, #\d+)?\](?!!)|"
     r"add \w+, sp, #\d+"

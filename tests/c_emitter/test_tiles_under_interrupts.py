@@ -44,7 +44,7 @@ class Interrupts:
 
 @pytest.mark.parametrize(
     "kernel",
-    [k for k in TILED if k.requires == {"dsp"}],
+    TILED,
     ids=lambda k: f"{k.kinds[0]}-{k.variant}",
 )
 def test_interrupts_at_random_instructions_change_nothing(kernel: Kernel) -> None:

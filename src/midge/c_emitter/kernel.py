@@ -164,6 +164,7 @@ class Kernel:
         function: The C function.
         source: Its file in `device/kernels`.
         requires: Features that the core must have.
+        excludes: Features with which a core always has something better.
         rank: Kernels of an operator stand from plain to fast by it: 0 portable C, 10 C with the
             core's own instructions, 20 and more generated for the layer.
         by_rule: Taken without having been measured. False for what is fast but dear in flash or
@@ -176,6 +177,7 @@ class Kernel:
     function: str
     source: str
     requires: frozenset[str] = frozenset()
+    excludes: frozenset[str] = frozenset()
     rank: int = 0
     by_rule: bool = True
 

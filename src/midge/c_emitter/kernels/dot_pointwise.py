@@ -10,11 +10,14 @@ from midge.c_emitter import overlap
 from midge.c_emitter.kernel import Call, Layer, Places
 from midge.c_emitter.tiles import dot
 from midge.c_emitter.tiles.dot import DotShape, DotTile, Weights
-from midge.c_emitter.tiles.dot_kernel import DotKernel, in_fours, is_pointwise
+from midge.c_emitter.tiles.dot_kernel import DotKernel, in_fours, is_pointwise, ways
 from midge.c_emitter.tiles.rescale import Int64Array
 
 _CHUNK_BYTES = 384
 """Of columns: as much as three pixels of 64 channels take."""
+
+_UNROLL_ROW = 12
+"""Steps of a row that are written out: they are long."""
 
 
 class DotPointwise(DotKernel):
@@ -23,7 +26,11 @@ class DotPointwise(DotKernel):
     kinds = ("conv_2d",)
     function = "midge_conv_2d_s8_dot_pointwise"
     source = "dot_pointwise.h"
-    shape: DotShape
+
+    @property
+    def shape(self) -> DotShape:
+        """Three pixels by two outputs; with weights of 16 bits two pixels."""
+        return dot.S16_2X2_TOGETHER if self.form is Weights.S16 else dot.MIXED_3X2_TOGETHER
 
     def applies(self, layer: Layer) -> bool:
         """Windows of a single pixel, one for each pixel of the input."""
@@ -32,7 +39,7 @@ class DotPointwise(DotKernel):
     def _tile(self, layer: Layer) -> DotTile:
         outputs, *_, in_c = layer.input(1).shape
         words = -(-in_c // 4) * 2
-        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer))
+        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=self.unroll)
 
     def _taps(self, layer: Layer) -> Int64Array:
         return in_fours(self._weights(layer))[:, None]
@@ -55,9 +62,9 @@ class DotPointwise(DotKernel):
         full = self._pixels(layer) % self.shape.pixels == 0
         return 0 if full else self.shape.pixels * layer.output.shape[3]
 
-    def scratch_bytes(self, layer: Layer) -> int:
+    def _scratch(self, layer: Layer) -> tuple[int, ...]:
         """The pixels of a chunk, widened, and the outputs of a last one that is not full."""
-        return self._columns_bytes(layer) + self._rest_bytes(layer)
+        return self._columns_bytes(layer), self._rest_bytes(layer)
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A chunk's pixels are widened before its outputs are written."""
@@ -90,44 +97,25 @@ class DotPointwise(DotKernel):
         )
 
 
-class DotPointwiseMixed(DotPointwise):
-    """Three pixels by two outputs."""
-
-    variant = "dot_mixed"
-    rank = 20
-    form = Weights.MIXED
-    shape = dot.MIXED_3X2_TOGETHER
-
-
-class DotPointwiseS16(DotPointwise):
-    """Two pixels by two outputs; weights take twice the flash."""
-
-    variant = "dot_s16"
-    rank = 21
-    by_rule = False
-    form = Weights.S16
-    shape = dot.S16_2X2_TOGETHER
-
-
 class DotFullyConnected(DotKernel):
     """A row by four outputs."""
 
     kinds = ("fully_connected",)
     function = "midge_fully_connected_s8_dot"
     source = "dot_fully_connected.h"
-    shape: DotShape
 
     def _tile(self, layer: Layer) -> DotTile:
         outputs, inputs = layer.input(1).shape
         words = -(-inputs // 4) * 2
-        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=12)
+        shape = dot.S16_1X4 if self.form is Weights.S16 else dot.MIXED_1X4
+        return DotTile(shape, 1, words, (), outputs, self._bound(layer), unroll=_UNROLL_ROW)
 
     def _taps(self, layer: Layer) -> Int64Array:
         return in_fours(self._weights(layer))[:, None]
 
-    def scratch_bytes(self, layer: Layer) -> int:
+    def _scratch(self, layer: Layer) -> tuple[int, ...]:
         """A widened row."""
-        return 4 * self._tile(layer).words
+        return (4 * self._tile(layer).words,)
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A row is widened before its outputs are written."""
@@ -142,35 +130,14 @@ class DotFullyConnected(DotKernel):
         outputs, inputs = layer.input(1).shape
         column = f"(uint32_t *)(void *){places.scratch}"
         return Call(
-            (places.inputs[0], places.outputs[0], *ends, column, self._tile(layer).name),
+            (places.inputs[0], places.outputs[0], *ends[:2], column, self._tile(layer).name),
             "midge_dot_fully_connected",
             {"rows": layer.output.size // outputs, "inputs": inputs, "outputs": outputs},
             (stream,),
         )
 
 
-class DotFullyConnectedMixed(DotFullyConnected):
-    """Weights of 8 bits."""
-
-    variant = "dot_mixed"
-    rank = 20
-    form = Weights.MIXED
-    shape = dot.MIXED_1X4
-
-
-class DotFullyConnectedS16(DotFullyConnected):
-    """Weights take twice the flash."""
-
-    variant = "dot_s16"
-    rank = 21
-    by_rule = False
-    form = Weights.S16
-    shape = dot.S16_1X4
-
-
 KERNELS = (
-    DotPointwiseMixed(),
-    DotPointwiseS16(),
-    DotFullyConnectedMixed(),
-    DotFullyConnectedS16(),
+    *ways(DotPointwise),
+    *(DotFullyConnected(form) for form in Weights),
 )

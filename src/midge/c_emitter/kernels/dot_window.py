@@ -19,9 +19,16 @@ from midge.c_emitter.tiles.dot_kernel import (
     in_fours,
     is_pointwise,
     is_ungrouped,
+    ways,
 )
 from midge.c_emitter.tiles.rescale import Int64Array
 from midge.c_emitter.windowed import window_distance, window_fields
+
+_WINDOW_SHAPES = {
+    Weights.MIXED: ((dot.MIXED_2X2_APART, 13), (dot.MIXED_3X2_APART, 18)),
+    Weights.S16: ((dot.S16_2X2_APART, 11), (dot.S16_3X2_APART, 16)),
+}
+"""Two, and three, pixels by two outputs, and the instructions of a step of each."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ class _WindowKernel(DotKernel):
             rescale,
             table=True,
             tile_bytes=4 * rows.tile_words,
+            unroll=self.unroll,
         )
 
     def _is_outside(self, layer: Layer) -> bool:
@@ -117,10 +125,6 @@ class _WindowKernel(DotKernel):
         _, _, out_w, out_c = layer.output.shape
         rest = rows.shape.pixels * out_c if out_w % rows.shape.pixels else 0
         return 4 * slots * rows.copies * rows.row_words, 4 * kernel_h, rest
-
-    def scratch_bytes(self, layer: Layer) -> int:
-        """Widened rows, a pointer for each, and the outputs of a last tile that is not full."""
-        return sum(self._scratch(layer))
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """Rows are read once."""
@@ -163,27 +167,15 @@ class _WindowKernel(DotKernel):
 
 
 class DotWindow(_WindowKernel):
-    """Each pixel's windows are read where they stand in the rows.
-
-    Attributes:
-        shapes: Two, and three, pixels by two outputs.
-        costs: Instructions of a step of each.
-    """
-
-    shapes: tuple[DotShape, DotShape]
-    costs: tuple[int, int]
+    """Each pixel's windows are read where they stand in the rows."""
 
     def _rows(self, layer: Layer) -> Rows:
         """For the tile that wastes least where a row is not a multiple of its pixels."""
         step = conv_of(layer).stride[1] * layer.input(0).shape[3]
-        pairs, threes = self.shapes
-        if step % 2:
-            return natural_rows(layer, pairs)
+        (pairs, pairs_cost), (threes, threes_cost) = _WINDOW_SHAPES[self.form]
         out_w = layer.output.shape[2]
-        spent = [
-            cost * -(-out_w // s.pixels) for cost, s in zip(self.costs, self.shapes, strict=True)
-        ]
-        return natural_rows(layer, pairs if spent[0] <= spent[1] else threes)
+        less = pairs_cost * -(-out_w // 2) <= threes_cost * -(-out_w // 3)
+        return natural_rows(layer, pairs if step % 2 or less else threes)
 
     def _taps(self, layer: Layer) -> Int64Array:
         outputs, kernel_h, kernel_w, channels = layer.input(1).shape
@@ -193,35 +185,16 @@ class DotWindow(_WindowKernel):
         return np.pad(rows, ((0, 0), (0, 0), (0, rows.shape[2] % 2)))
 
 
-class DotWindowMixed(DotWindow):
-    """Weights of 8 bits."""
-
-    variant = "dot_mixed"
-    rank = 20
-    form = Weights.MIXED
-    shapes = dot.MIXED_2X2_APART, dot.MIXED_3X2_APART
-    costs = (13, 18)
-
-
-class DotWindowS16(DotWindow):
-    """Weights take twice the flash."""
-
-    variant = "dot_s16"
-    rank = 22
-    by_rule = False
-    form = Weights.S16
-    shapes = dot.S16_2X2_APART, dot.S16_3X2_APART
-    costs = (11, 16)
-
-
 class DotShared(_WindowKernel):
-    """Windows of three columns that move by one: two pixels share what both need.
+    """Windows of three columns that move by one: two pixels share what both need."""
 
-    Attributes:
-        shape: Two pixels by two outputs.
-    """
+    rank = 21
+    family = "_shared"
 
-    shape: DotShape
+    @property
+    def shape(self) -> DotShape:
+        """Two pixels by two outputs."""
+        return dot.S16_2X2_SHARED if self.form is Weights.S16 else dot.MIXED_2X2_SHARED
 
     def applies(self, layer: Layer) -> bool:
         """Three columns, stride 1, channels in fours."""
@@ -239,37 +212,22 @@ class DotShared(_WindowKernel):
         return pairs.transpose(0, 1, 3, 2, 4).reshape(outputs, kernel_h, -1)
 
 
-class DotSharedMixed(DotShared):
-    """Weights of 8 bits."""
-
-    variant = "dot_mixed_shared"
-    rank = 21
-    form = Weights.MIXED
-    shape = dot.MIXED_2X2_SHARED
-
-
-class DotSharedS16(DotShared):
-    """Weights take twice the flash."""
-
-    variant = "dot_s16_shared"
-    rank = 23
-    by_rule = False
-    form = Weights.S16
-    shape = dot.S16_2X2_SHARED
-
-
 class DotGather(DotKernel):
-    """Any windows, gathered and widened side by side: where windows are small beside the outputs.
+    """Any windows, gathered and widened side by side: where they are small beside the outputs.
 
-    Attributes:
-        shape: The tile's.
+    The rule takes it where taps have gaps.
     """
 
     kinds = ("conv_2d",)
     function = "midge_conv_2d_s8_dot_gather"
     source = "dot_gather.h"
-    shape: DotShape
-    by_rule = False
+    rank = 19
+    family = "_gather"
+
+    @property
+    def shape(self) -> DotShape:
+        """Three pixels by two outputs; with weights of 16 bits two pixels."""
+        return dot.S16_2X2_TOGETHER if self.form is Weights.S16 else dot.MIXED_3X2_TOGETHER
 
     def applies(self, layer: Layer) -> bool:
         """Ungrouped windows of more than a pixel, or with gaps."""
@@ -280,7 +238,8 @@ class DotGather(DotKernel):
 
     def _tile(self, layer: Layer) -> DotTile:
         words = -(-self._tap_count(layer) // 4) * 2
-        return DotTile(self.shape, 1, words, (), layer.input(1).shape[0], self._bound(layer))
+        outputs = layer.input(1).shape[0]
+        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=self.unroll)
 
     def _taps(self, layer: Layer) -> Int64Array:
         return in_fours(self._weights(layer))[:, None]
@@ -291,10 +250,6 @@ class DotGather(DotKernel):
         _, out_h, out_w, out_c = layer.output.shape
         rest = pixels * out_c if out_h * out_w % pixels else 0
         return 4 * self._tile(layer).words * pixels, -(-self._tap_count(layer) // 4) * 4, rest
-
-    def scratch_bytes(self, layer: Layer) -> int:
-        """A tile's windows widened, one as bytes, and outputs of a last tile that is not full."""
-        return sum(self._scratch(layer))
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A tile's windows are gathered before its outputs are written."""
@@ -328,30 +283,4 @@ class DotGather(DotKernel):
         )
 
 
-class DotGatherMixed(DotGather):
-    """Weights of 8 bits; the rule takes it where taps have gaps."""
-
-    variant = "dot_mixed_gather"
-    rank = 19
-    by_rule = True
-    form = Weights.MIXED
-    shape = dot.MIXED_3X2_TOGETHER
-
-
-class DotGatherS16(DotGather):
-    """Weights take twice the flash."""
-
-    variant = "dot_s16_gather"
-    rank = 24
-    form = Weights.S16
-    shape = dot.S16_2X2_TOGETHER
-
-
-KERNELS = (
-    DotGatherMixed(),
-    DotWindowMixed(),
-    DotSharedMixed(),
-    DotWindowS16(),
-    DotSharedS16(),
-    DotGatherS16(),
-)
+KERNELS = (*ways(DotGather), *ways(DotWindow), *ways(DotShared))

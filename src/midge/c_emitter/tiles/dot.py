@@ -294,7 +294,7 @@ def dot_function(tile: DotTile) -> TileFunction:
     asm(f"ldr {temporary}, {asm.passed(4, frame)}", f"str {temporary}, [sp, #{_TILES}]")
     if tile.segments > 1:
         asm(f"add r0, r0, #{4 * tile.segments}", f"str r0, [sp, #{_TABLE_END}]")
-    asm("4:", f"ldr r1, [sp, #{_START}]", "1:", load_words(shape.sums[0], "r1"))
+    asm("4:", f"ldr r1, [sp, #{_START}]", ".balign 4", "1:", load_words(shape.sums[0], "r1"))
     if tile.segments > 1:
         _segments(asm, tile)
     else:
@@ -366,7 +366,7 @@ def _words(asm: Assembly, tile: DotTile, *, starts: bool) -> None:
     if rounds > 1:
         temporary = tile.shape.free[0]
         asm.extend(_add(temporary, "r0", rounds * size * tile.shape.step_bytes))
-        asm(f"str {temporary}, [sp, #{_LOOP}]", "3:")
+        asm(f"str {temporary}, [sp, #{_LOOP}]", ".balign 4", "3:")
         for _ in range(size):
             _step(asm, tile, tile.shape.words)
         asm(f"ldr {temporary}, [sp, #{_LOOP}]", f"cmp r0, {temporary}", "bne 3b")
@@ -601,6 +601,13 @@ def dot_stream(tile: DotTile, weights: Int64Array, bias: Int64Array) -> npt.NDAr
     factors += [[0] * rescale.words_a_channel] * missing
     parts.append(np.array(factors, np.int64).reshape(tile.groups, -1) & 0xFFFFFFFF)
     return np.concatenate(parts, axis=1).reshape(-1).astype(np.uint32)
+
+
+def stream_words(tile: DotTile) -> int:
+    """Length of the stream."""
+    rows = tile.shape.outputs // (1 if tile.shape.weights is Weights.S16 else 2)
+    factors = tile.shape.outputs * (1 + tile.rescale.words_a_channel)
+    return tile.groups * (rows * tile.segments * tile.words + factors)
 
 
 def _halves(values: Int64Array) -> Int64Array:

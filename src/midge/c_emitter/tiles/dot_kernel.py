@@ -18,11 +18,42 @@ _EVEN_ODD = [0, 2, 1, 3]
 """Where SXTB16 leaves the bytes of a word."""
 
 
+LEAST_TILES_STAGED = 4
+"""A stream is copied to RAM where so many tiles read it."""
+_UNROLL, _UNROLL_STAGED = 16, 6
+"""Steps that are written out. Who stages has a slow flash with a small cache, which loops fit."""
+
+
 class DotKernel(Kernel):
-    """What the kernels share; their sums are one output channel each."""
+    """What the kernels share; their sums are one output channel each.
+
+    Attributes:
+        form: Of the weights.
+        staged: The stream is copied to RAM first: for flash that is slower than the core.
+    """
 
     requires = frozenset({"dsp"})
-    form: Weights
+    rank = 20
+    family: str = ""
+
+    def __init__(self, form: Weights, *, staged: bool = False) -> None:
+        """One of the family's ways.
+
+        Args:
+            form: Of the weights; those of 16 bits take twice the flash.
+            staged: Copy the stream to RAM first.
+        """
+        self.form = form
+        self.staged = staged
+        self.variant = f"dot_{form.value}{self.family}{'_staged' if staged else ''}"
+        self.rank += (2 if form is Weights.S16 else 0) + (4 if staged else 0)
+        # By rule flash and RAM are spared.
+        self.by_rule = self.by_rule and form is Weights.MIXED and not staged
+
+    @property
+    def unroll(self) -> int:
+        """Steps that are written out before a loop is made of them."""
+        return _UNROLL_STAGED if self.staged else _UNROLL
 
     def _weights(self, layer: Layer) -> Int64Array:
         """In the graph's order, int64 [outputs, taps]."""
@@ -52,7 +83,14 @@ class DotKernel(Kernel):
 
     def applies(self, layer: Layer) -> bool:
         """Where every pixel is within reach of the instructions."""
+        if self.staged and self._tile_count(layer) < LEAST_TILES_STAGED:
+            return False
         return self._fits(layer) and self._tile(layer).reaches
+
+    def _tile_count(self, layer: Layer) -> int:
+        """Tiles of the layer, at most."""
+        outputs = layer.input(1).shape[0]
+        return layer.output.size // outputs // 2
 
     def _bound(self, layer: Layer) -> Rescale:
         rescale = self._rescale(layer)
@@ -71,11 +109,32 @@ class DotKernel(Kernel):
         """The innermost loops."""
         return (dot.dot_function(self._tile(layer)),)
 
-    def _stream(self, layer: Layer, places: Places) -> tuple[Constant, tuple[str, str]]:
-        """The constant, and where it begins and ends."""
+    def scratch_bytes(self, layer: Layer) -> int:
+        """What the loops need, and the stream where it is staged."""
+        return self._stage_at(layer) + (self._stage_bytes(layer) if self.staged else 0)
+
+    def _scratch(self, layer: Layer) -> tuple[int, ...]:
+        """Bytes of each part of the scratch that the loops need."""
+        raise NotImplementedError
+
+    def _stage_at(self, layer: Layer) -> int:
+        return -(-sum(self._scratch(layer)) // 8) * 8
+
+    def _stage_bytes(self, layer: Layer) -> int:
+        return 4 * dot.stream_words(self._tile(layer))
+
+    def _stream(self, layer: Layer, places: Places) -> tuple[Constant, tuple[str, str, str]]:
+        """The constant, where it begins and ends, and where it is staged."""
         stream = dot.dot_stream(self._tile(layer), self._taps(layer), self._bias(layer))
-        name = places.constant("stream")
-        return Constant("stream", stream, 8), (name, f"{name} + {stream.size}")
+        name, stage = places.constant("stream"), "NULL"
+        if self.staged:
+            stage = f"(uint32_t *)(void *)({places.scratch} + {self._stage_at(layer)})"
+        return Constant("stream", stream, 8), (name, f"{name} + {stream.size}", stage)
+
+
+def ways(kernel: type[DotKernel]) -> tuple[DotKernel, ...]:
+    """Both forms of weights, from flash and from RAM."""
+    return tuple(kernel(form, staged=staged) for staged in (False, True) for form in Weights)
 
 
 def in_fours(weights: Int64Array) -> Int64Array:

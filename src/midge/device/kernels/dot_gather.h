@@ -1,5 +1,5 @@
 /* conv_2d of any windows with generated tiles: a window is gathered, then widened beside those of its tile.
-   stream .. end: bias, weights and factors as the tile reads them.
+   flash .. flash_end: bias, weights and factors as the tile reads them; they are copied to `stage` unless it is NULL.
    columns: scratch of `tile_pixels` words for every two taps, taps rounded up to a multiple of 4.
    patch: scratch of the taps of one window, as bytes.
    rest: scratch of `tile_pixels` output pixels, for a last tile that is not full; NULL where all are.
@@ -14,8 +14,9 @@ struct midge_dot_gather {
 };
 
 MIDGE_KERNEL void midge_conv_2d_s8_dot_gather(
-    const int8_t *x, int8_t *y, const uint32_t *stream, const uint32_t *end, uint32_t *columns, int8_t *patch,
-    int8_t *rest, midge_dot_tile *tile, const struct midge_dot_gather *p) {
+    const int8_t *x, int8_t *y, const uint32_t *flash, const uint32_t *flash_end, uint32_t *stage,
+    uint32_t *columns, int8_t *patch, int8_t *rest, midge_dot_tile *tile, const struct midge_dot_gather *p) {
+    const uint32_t *stream = midge_stage(flash, flash_end, stage), *end = stream + (flash_end - flash);
     const struct midge_window *w = &p->window;
     const int32_t pixels = w->out_h * w->out_w;
     for (int32_t n = 0; n < w->batches; n++) {

@@ -1,5 +1,5 @@
 /* conv_2d of single pixels with generated tiles: pixels are widened side by side, some tiles at a time.
-   stream .. end: bias, weights and factors as the tile reads them.
+   flash .. flash_end: bias, weights and factors as the tile reads them; they are copied to `stage` unless it is NULL.
    columns: scratch of `chunk_tiles` times `tile_pixels` words for every two channels, channels rounded up to a
    multiple of 4.
    rest: scratch of `tile_pixels` output pixels, for a last tile that is not full; NULL where all are.
@@ -14,8 +14,9 @@ struct midge_dot_pointwise {
 };
 
 MIDGE_KERNEL void midge_conv_2d_s8_dot_pointwise(
-    const int8_t *x, int8_t *y, const uint32_t *stream, const uint32_t *end, uint32_t *columns, int8_t *rest,
-    midge_dot_tile *tile, const struct midge_dot_pointwise *p) {
+    const int8_t *x, int8_t *y, const uint32_t *flash, const uint32_t *flash_end, uint32_t *stage,
+    uint32_t *columns, int8_t *rest, midge_dot_tile *tile, const struct midge_dot_pointwise *p) {
+    const uint32_t *stream = midge_stage(flash, flash_end, stage), *end = stream + (flash_end - flash);
     const int32_t chunk = p->chunk_tiles * p->tile_pixels;
     for (int32_t pixel = 0; pixel < p->pixels; pixel += chunk) {
         const int32_t count = midge_min(chunk, p->pixels - pixel);

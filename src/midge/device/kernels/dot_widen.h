@@ -10,6 +10,15 @@ typedef void midge_dot_tile(
 typedef void midge_dot_window_tile(
     const uint32_t **x, const uint32_t *stream, int8_t *y, const uint32_t *end, int32_t tiles);
 
+/* The stream, copied to `stage` unless this is NULL: where RAM is faster than flash. */
+MIDGE_KERNEL const uint32_t *midge_stage(const uint32_t *stream, const uint32_t *end, uint32_t *stage) {
+    if (stage == NULL) {
+        return stream;
+    }
+    MIDGE_COPY(stage, stream, (size_t)(end - stream) * sizeof *stream);
+    return stage;
+}
+
 /* Up to three bytes as a word, zeros behind them: nothing is read that is not there. */
 MIDGE_KERNEL uint32_t midge_last_bytes(const int8_t *source, int32_t count) {
     uint32_t word = (uint8_t)source[0];

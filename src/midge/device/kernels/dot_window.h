@@ -1,5 +1,5 @@
 /* conv_2d with generated tiles that read windows from widened rows.
-   stream .. end: bias, weights and factors as the tile reads them.
+   flash .. flash_end: bias, weights and factors as the tile reads them; they are copied to `stage` unless it is NULL.
    rows: scratch of `kernel_h` rows of `copies` times `row_words` words, in which input rows stand as halves with
    their borders, in turn; then, if `outside`, a row of zero points.
    table: scratch of a pointer for each row of a window.
@@ -73,8 +73,9 @@ MIDGE_KERNEL void midge_widen_image_row(const int8_t *source, uint32_t *row, con
 }
 
 MIDGE_KERNEL void midge_conv_2d_s8_dot_window(
-    const int8_t *x, int8_t *y, const uint32_t *stream, const uint32_t *end, uint32_t *rows,
+    const int8_t *x, int8_t *y, const uint32_t *flash, const uint32_t *flash_end, uint32_t *stage, uint32_t *rows,
     const uint32_t **table, int8_t *rest, midge_dot_window_tile *tile, const struct midge_dot_window *p) {
+    const uint32_t *stream = midge_stage(flash, flash_end, stage), *end = stream + (flash_end - flash);
     const struct midge_window *w = &p->window;
     const int32_t slot_words = p->copies * p->row_words;
     const int32_t slots = w->kernel_h + (p->outside ? 1 : 0);
