@@ -10,6 +10,7 @@ from midge.passes.fold_constants import fold_constants
 from midge.passes.forward_variable_reads import forward_variable_reads
 from midge.passes.freeze_variables import freeze_variables
 from midge.passes.fuse_pad import fuse_pad
+from midge.passes.remove_constant_channels import remove_constant_channels
 from midge.passes.remove_dead_ops import remove_dead_ops
 from midge.passes.sink_transposes import cancel_transposes
 
@@ -22,6 +23,7 @@ PIPELINE: tuple[Pass, ...] = (
     remove_dead_ops,  # again: what computed a tensor of which only the shape was read
     cancel_transposes,  # before fusions, which look for neighbours
     fuse_pad,
+    remove_constant_channels,  # behind fuse_pad: only a window knows how often it sees a border
     forward_variable_reads,  # last: what fusions move reads a copy still, not the variable
 )
 
