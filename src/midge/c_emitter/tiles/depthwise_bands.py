@@ -1,0 +1,156 @@
+"""How a depthwise convolution is cut into bands of rows and groups of channels.
+
+A band's columns stand in scratch, group by group, and its last pair of rows is widened again by the
+next band. So larger bands take fewer instructions. They take more memory too: for the columns, and
+because a band's outputs may not overwrite rows that its other groups still need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from midge.c_emitter import overlap
+from midge.c_emitter.tiles.depthwise import Columns
+from midge.c_emitter.tiles.depthwise_columns import pixels_together
+from midge.graph.window import Window
+
+SCRATCH_BYTES = 4096
+"""For the columns of a band; a layer whose single pair of rows takes more has no such kernel."""
+_GROUPS = (4, 8, 12, 16, 24, 32, 48, 64)
+_LARGEST_CHANNEL = 4092
+"""Bytes of a channel's columns that one instruction steps over."""
+_LARGEST_COLUMN = 1020
+"""Bytes of a column that LDRD steps over."""
+
+
+_OUTPUT = 10
+"""Instructions of an output: products, rescaling, store."""
+_INSTRUCTIONS_A_BYTE = 0.25
+"""What the fastest band may cost more for a byte less."""
+_CALLS, _CHANNEL = 110, 30
+"""Instructions of a group of a band, and of a channel of it, besides those that follow."""
+
+
+def _pixel_cost(group: int, width: int) -> float:
+    """Instructions that turn a pixel of two rows into columns."""
+    return 2.5 * group + 2 * (-(-group // 8)) + 3 / pixels_together(group, width)
+
+
+@dataclass(frozen=True)
+class Band:
+    """How a layer is cut.
+
+    Attributes:
+        steps: Pairs of output rows, or at row stride 2 rows, that are made at a time.
+        group: Channels whose columns stand in scratch at a time.
+    """
+
+    steps: int
+    group: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A layer's shape.
+
+    Attributes:
+        batches: Images.
+        image: Height and width of the input.
+        output: Height and width of the output.
+        channels: Of both.
+        window: What slides.
+    """
+
+    batches: int
+    image: tuple[int, int]
+    output: tuple[int, int]
+    channels: int
+    window: Window
+
+    @property
+    def is_dense(self) -> bool:
+        """Output rows come in twos."""
+        return self.window.stride[0] == 1
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Which columns outputs take."""
+        w = self.window
+        return Columns(self.image[1], self.output[1], w.kernel[1], w.stride[1], w.pad_before[1])
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of the whole image."""
+        return -(-self.output[0] // 2) if self.is_dense else self.output[0]
+
+    def scratch_bytes(self, band: Band) -> int:
+        """Columns of a group of channels."""
+        return 4 * self.image[1] * (band.steps + 1) * band.group
+
+    def fits(self, band: Band, scratch_bytes: int) -> bool:
+        """Whether columns find room, and instructions reach them."""
+        column_bytes = 4 * (band.steps + 1)
+        return (
+            self.scratch_bytes(band) <= scratch_bytes
+            and column_bytes * self.columns.stride <= _LARGEST_COLUMN
+            and column_bytes * self.image[1] <= _LARGEST_CHANNEL
+        )
+
+    def cost(self, band: Band) -> float:
+        """About how many instructions a layer takes besides its products and stores."""
+        bands = -(-self.all_steps // band.steps)
+        groups = [band.group] * (self.channels // band.group)
+        groups += [self.channels % band.group] if self.channels % band.group else []
+        pairs = self.all_steps + bands
+        loads = pairs * self.image[1] * sum(_pixel_cost(g, self.image[1]) for g in groups)
+        return loads + bands * (_CALLS * len(groups) + _CHANNEL * self.channels)
+
+    def distance(self, band: Band) -> int:
+        """How far the input must stand behind the output.
+
+        A band is written while its rows are read, or after that where one group holds all channels.
+        """
+        rows = band.steps * (2 if self.is_dense else 1)
+        return overlap.sliding(
+            self.window,
+            self.batches,
+            self.image,
+            self.channels,
+            self.channels,
+            step=rows * self.output[1],
+            reads_first=band.group >= self.channels,
+        )
+
+    def bands(self, scratch_bytes: int) -> list[Band]:
+        """All that find room."""
+        groups = [g for g in _GROUPS if g < self.channels] + [self.channels]
+        return [
+            band
+            for steps in range(1, self.all_steps + 1)
+            for group in groups
+            if self.fits(band := Band(steps, group), scratch_bytes)
+        ]
+
+
+@lru_cache(maxsize=1024)
+def fastest(shape: Shape, scratch_bytes: int) -> Band | None:
+    """The band with the fewest instructions; memory decides where they are nearly as many."""
+
+    def merit(band: Band) -> float:
+        memory = shape.scratch_bytes(band) + shape.distance(band)
+        return shape.cost(band) + memory * _INSTRUCTIONS_A_BYTE
+
+    return min(shape.bands(scratch_bytes), key=merit, default=None)
+
+
+@lru_cache(maxsize=1024)
+def leanest(shape: Shape, scratch_bytes: int) -> Band | None:
+    """The band that takes little memory beyond the output's, and is not slow for it."""
+    outputs = shape.batches * shape.output[0] * shape.output[1] * shape.channels
+
+    def merit(band: Band) -> float:
+        memory = shape.scratch_bytes(band) + max(shape.distance(band), 0)
+        return memory * (_OUTPUT * outputs + shape.cost(band))
+
+    return min(shape.bands(scratch_bytes), key=merit, default=None)
