@@ -10,7 +10,7 @@ from test_kernel_variants import layers_by_kind
 
 from midge.c_emitter import KERNELS, Kernel
 from midge.c_emitter.tiles import dot
-from midge.c_emitter.tiles.asm import registers
+from midge.c_emitter.tiles.asm import Assembly, registers
 from midge.graph import DType
 
 TILED = list(
@@ -97,3 +97,17 @@ def test_registers_of_a_list_stand_in_order() -> None:
 def test_dot_kernels_stand_for_int8_alone() -> None:
     for kernel in TILED:
         assert kernel.types == (DType.INT8,)
+
+
+def test_long_functions_are_cut_where_no_condition_is_open() -> None:
+    asm = Assembly()
+    for _ in range(900):
+        asm("itt lt", "movlt r0, #1", "movlt r1, #2", "add r0, r0, #1")
+    text = asm.function("midge_long", "Long.", ("int32_t x",)).text
+    statements = text.split("__asm__ volatile(")[1:]
+    assert len(statements) > 2
+    for statement in statements:
+        lines = re.findall(r'"(.*)\\n"', statement)
+        assert sum(len(line) + 1 for line in lines) <= 4095
+        assert lines[1] in {"itt lt", "add r0, r0, #1"}
+    assert instructions(text).count("itt lt") == 900

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from midge.c_emitter.kernel import TileFunction
 
+_LONGEST_STRING = 3900
+"""C99 promises 4095 characters (5.2.4.1); the first line, and what IT holds together, come on top."""
+_IT = re.compile("it[te]{0,3}")
 SAVED = ("r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "lr")
 """What a tile that uses every register saves (AAPCS32, section 6.1.1); 36 bytes."""
 
@@ -62,12 +66,35 @@ class Assembly:
             parameters: C declarations; four arrive in r0 to r3, others on the stack (`passed`).
         """
         declared = ", ".join(f"{p} MIDGE_UNUSED" for p in parameters)
-        body = "\n".join(f'        "{line}\\n"' for line in (".syntax unified", *self.lines))
         return TileFunction(
             name,
             f"/* {comment} */\nMIDGE_TILE void {name}(\n    {declared}) {{\n"
-            f"    __asm__ volatile(\n{body});\n}}\n",
+            f"{''.join(_statement(part) for part in _parts(self.lines))}}}\n",
         )
+
+
+def _parts(lines: Sequence[str]) -> list[list[str]]:
+    """Lines in parts whose text stays under what C99 promises of a string.
+
+    What an IT instruction makes conditional stays with it: assemblers want both in one statement.
+    """
+    parts: list[list[str]] = [[]]
+    length = conditional = 0
+    for line in lines:
+        length += len(line) + 1
+        if length > _LONGEST_STRING and not conditional:
+            parts.append([])
+            length = len(line) + 1
+        parts[-1].append(line)
+        mnemonic = line.split()[0]
+        conditional = len(mnemonic) - 1 if _IT.fullmatch(mnemonic) else max(conditional - 1, 0)
+    return parts
+
+
+def _statement(lines: Sequence[str]) -> str:
+    """An assembler statement; in a naked function one follows the other without a gap."""
+    body = "\n".join(f'        "{line}\\n"' for line in (".syntax unified", *lines))
+    return f"    __asm__ volatile(\n{body});\n"
 
 
 def registers(names: Sequence[str]) -> str:
