@@ -74,6 +74,8 @@ fuzz: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m bench.table
+	$(BIN)/python -m bench.kernels
+	$(BIN)/python -m bench.ram
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.compression
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from midge import commands
 from midge.compress.settings import ACTIVATIONS, OBSERVERS, WEIGHTS
+from midge.driver.goals import GOALS
 from midge.errors import MidgeError, UserError
 from midge.version import VERSION
 from midge.virtual_mcu import EMULATORS
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     compile_ = commands_.add_parser("compile", help="a model file to a C library and a report")
     _add_compile_options(compile_)
     compile_.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    _add_feed_rows(compile_)
     _add_budget_options(compile_)
     compile_.set_defaults(run=commands.compile_model)
 
@@ -58,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands_.add_parser("run", help="run a model on the virtual microcontroller")
     _add_compile_options(run)
+    _add_feed_rows(run)
     run.add_argument("--input", metavar="FILE", help=".npy (one input) or .npz by tensor name")
     run.add_argument("--output", metavar="FILE", help="write the outputs in the same form")
     run.add_argument("--json", metavar="FILE", help="write what it cost; - for standard output")
@@ -172,6 +175,14 @@ def _add_budget_options(command: argparse.ArgumentParser) -> None:
     budget.add_argument("--energy", metavar="ENERGY", help="of one inference, such as 50uJ")
 
 
+def _add_feed_rows(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--feed-rows",
+        action="store_true",
+        help="the application hands in the input row by row; it takes no place in the arena",
+    )
+
+
 def _add_compile_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a .midge, .tflite, .onnx or .pt2 file")
     command.add_argument(
@@ -179,13 +190,25 @@ def _add_compile_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--name", help="prefix of the emitted C; default: from the file's name")
     command.add_argument("--cc", default="zig", choices=("zig", "gcc"), help="C compiler")
-    command.add_argument("--c-level", default="2", choices=_C_LEVELS, help="its -O level")
+    command.add_argument(
+        "--c-level",
+        choices=_C_LEVELS,
+        help="its -O level; default: 2, or s where the code must be small for --optimize",
+    )
     command.add_argument(
         "--emulator", choices=EMULATORS, help="default: the first that has the core"
     )
     command.add_argument("--keep-input", action="store_true", help="inputs survive a run")
     command.add_argument(
-        "--measure", action="store_true", help="choose kernels by running each candidate"
+        "--optimize",
+        default=GOALS[0],
+        choices=GOALS,
+        help="what kernels are chosen for; default: balanced, the fastest of moderate size",
+    )
+    command.add_argument(
+        "--no-measure",
+        action="store_true",
+        help="choose kernels by rule instead of running each candidate on the virtual core",
     )
 
 

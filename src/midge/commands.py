@@ -125,10 +125,18 @@ def _compile(options: argparse.Namespace) -> Artifact:
         load(options.model, options.name),
         target=options.target,
         cc=options.cc,
-        optimisation=f"-O{options.c_level}",
+        optimisation=None if options.c_level is None else f"-O{options.c_level}",
         keep_input=options.keep_input,
-        measured=options.measure,
+        optimize=options.optimize,
+        measured=not options.no_measure,
+        feed_rows=getattr(options, "feed_rows", False),
+        progress=_say,
     )
+
+
+def _say(line: str) -> None:
+    """Progress, which is no part of what a command answers."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _say_measuring(what: str) -> None:

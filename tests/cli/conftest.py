@@ -16,11 +16,12 @@ from support.networks import dense, mobile_chain, padded, two_by_two
 
 @dataclass(frozen=True)
 class Shown:
-    """What a command left: its exit code and both streams."""
+    """What a command left: its exit code and both streams, lines of progress apart."""
 
     code: int
     out: str
     err: str
+    progress: str = ""
 
 
 Command = Callable[..., Shown]
@@ -34,7 +35,13 @@ def midge(capsys: pytest.CaptureFixture[str]) -> Command:
         capsys.readouterr()
         code = main([str(a) for a in arguments])
         out, err = capsys.readouterr()
-        return Shown(code, out, err)
+        lines = err.splitlines(keepends=True)
+        measuring = [line.startswith("measuring kernels on ") for line in lines]
+        progress, rest = (
+            "".join(line for line, is_it in zip(lines, measuring, strict=True) if is_it is wanted)
+            for wanted in (True, False)
+        )
+        return Shown(code, out, rest, progress)
 
     return run
 

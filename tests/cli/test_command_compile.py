@@ -35,7 +35,8 @@ def test_files_are_the_library_and_the_report(compiled: Path) -> None:
 def test_report_says_what_was_compiled_and_what_it_costs(compiled: Path) -> None:
     report = json.loads((compiled / "report.json").read_text())
     assert list(report) == [
-        *("midge", "model", "target", "compiler", "optimisation", "costs", "memory_plan")
+        *("midge", "model", "target", "compiler", "optimisation", "feed_rows", "optimize"),
+        *("selection", "costs", "memory_plan"),
     ]
     model, plan, costs = report["model"], report["memory_plan"], report["costs"]
     assert model["name"] == "mobile_chain"
@@ -119,7 +120,7 @@ def test_keep_input_costs_its_bytes(midge: Command, models: Path, tmp_path: Path
 
 def test_python_api_gives_what_the_command_writes(compiled: Path, models: Path) -> None:
     graph = api.load(models / "mobile_chain.tflite")
-    artifact = api.compile(graph, target="cortex-m4")
+    artifact = api.compile(graph, target="cortex-m4", measured=True)
     for name, text in artifact.emitted.files.items():
         assert (compiled / name).read_text() == text
     result = artifact.run(np.zeros((14, 14, 3), np.int8))

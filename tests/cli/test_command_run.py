@@ -69,8 +69,8 @@ def test_run_json_is_what_the_issue_promises(
             "scratch_bytes",
         } <= row.keys()
         assert row["instructions"] > 0
-        assert row["variant"] in ("portable", "dsp")
-        assert row["kernel"].startswith(f"midge_{row['op']}_s8")
+        assert row["variant"]
+        assert row["kernel"].startswith("midge_")
     inside = sum(row["instructions"] for row in layers)
     assert 0 < content["instructions"] - inside < 100, "the caller's own few"
     assert sum(row["cycles"] for row in layers) <= content["cycles"]

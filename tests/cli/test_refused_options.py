@@ -20,6 +20,10 @@ def test_unknown_words_are_one_message_with_the_known_ones(refused: Refused, mod
     refused("run", model, "--emulator", "bochs", match="--emulator: invalid choice.*unicorn.*qemu")
     refused("compile", model, "--out", "x", "--c-level", "9", match="--c-level: invalid choice")
     refused(
+        "run", model, "--optimize", "size", match="--optimize: invalid choice: 'size'.*balanced"
+    )
+    refused("run", model, "--feed-rows", "--keep-input", match="feed_rows .* exclude each other")
+    refused(
         "run", model, "--taget", "x", match="unrecognized arguments: --taget x; see `midge --help`"
     )
     refused("run", match="required: model; see `midge run --help`")
@@ -137,7 +141,7 @@ def test_folder_in_the_place_of_a_file(refused: Refused, models: Path, tmp_path:
 def test_files_of_before_are_replaced_and_those_of_others_are_not(
     midge: Callable[..., object], refused: Refused, models: Path, tmp_path: Path
 ) -> None:
-    compile_ = ("compile", models / "dense.tflite", "--out", tmp_path)
+    compile_ = ("compile", models / "dense.tflite", "--optimize", "speed", "--out", tmp_path)
     assert midge(*compile_).code == 0
     first = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert midge(*compile_, "--target", "rp2040").code == 0

@@ -1,38 +1,32 @@
+"""Kernels by rule, and what measuring them on the virtual core says."""
+
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 import midge
-from midge.c_emitter import Choice, choose_kernels
-from midge.c_emitter.choose import candidates
+from midge.c_emitter import Candidates, Choice, candidates, choose_kernels, leanest_kernels
+from midge.c_emitter.choose import smallest_kernels
+from midge.driver.measure import CYCLES, INSTRUCTIONS, measure_candidates
+from midge.driver.settings import Settings
+from midge.errors import DoesNotFitError
 from midge.graph import Graph
 from midge.passes import run_passes
-from midge.synthetic.network_builder import NetworkBuilder
-from support.networks import INPUT, conv, dense, imported, mobile_chain, network
+from midge.virtual_mcu import target
+from support.networks import dense, imported, mobile_chain
 from support.tools import needs_qemu
 
 DSP = frozenset({"dsp"})
 
 
-class Measure:
-    """Costs by layer and variant, and a record of what was asked."""
-
-    def __init__(self, costs: Sequence[dict[str, int]]) -> None:
-        self.costs = costs
-        self.asked: list[Choice] = []
-
-    def __call__(self, choice: Choice) -> list[int]:
-        self.asked.append(choice)
-        return [
-            0 if kernel is None else cost[kernel.variant]
-            for kernel, cost in zip(choice, self.costs, strict=True)
-        ]
-
-
 def variants(choice: Choice) -> list[str | None]:
     return [None if kernel is None else kernel.variant for kernel in choice]
+
+
+def quiet(_line: str) -> None:
+    """Takes no note of progress."""
 
 
 @pytest.fixture(scope="module")
@@ -40,63 +34,117 @@ def graph() -> Graph:
     return run_passes(imported(mobile_chain()))
 
 
-@pytest.mark.tiny
-def test_without_a_measure_the_last_candidate_is_taken(graph: Graph) -> None:
-    rows = candidates(graph, DSP)
-    chosen = choose_kernels(graph, DSP)
-    assert chosen == tuple(row.kernels[-1] if row.kernels else None for row in rows)
-    assert variants(chosen).count("dsp") >= 6
-    assert variants(choose_kernels(graph, frozenset())).count("dsp") == 0
-    assert chosen[[op.kind for op in graph.ops].index("reshape")] is None
+@pytest.fixture(scope="module")
+def small() -> Graph:
+    return run_passes(imported(dense()))
 
 
 @pytest.mark.tiny
-def test_each_layer_keeps_its_cheapest_and_the_plainer_on_a_tie(graph: Graph) -> None:
+def test_by_rule_the_last_candidate_that_may_is_taken(graph: Graph) -> None:
     rows = candidates(graph, DSP)
-    costs = [
-        ({"portable": 10, "dsp": 20}, {"portable": 20, "dsp": 10}, {"portable": 7, "dsp": 7})[i % 3]
-        for i in range(len(rows))
-    ]
-    measure = Measure(costs)
-    chosen = choose_kernels(graph, DSP, measure)
-    for number, (row, kernel) in enumerate(zip(rows, chosen, strict=True)):
-        if len(row.kernels) == 2:
-            assert kernel is row.kernels[(0, 1, 0)[number % 3]]
-        else:
-            assert kernel is (row.kernels[0] if row.kernels else None)
+    for row, kernel in zip(rows, choose_kernels(graph, DSP), strict=True):
+        assert kernel is row.by_rule
+        if kernel is None:
+            assert row.layer.op.kind == "reshape"
+            continue
+        assert kernel.by_rule
+        later = row.kernels[row.kernels.index(kernel) + 1 :]
+        assert not any(other.by_rule for other in later)
+    plain = choose_kernels(graph, frozenset())
+    assert all(kernel is None or not kernel.requires for kernel in plain)
 
 
 @pytest.mark.tiny
-def test_measure_is_asked_once_for_each_rank_of_candidates(graph: Graph) -> None:
-    rows = candidates(graph, DSP)
-    measure = Measure([{"portable": 1, "dsp": 1}] * len(rows))
-    choose_kernels(graph, DSP, measure)
-    first = tuple(row.kernels[0] if row.kernels else None for row in rows)
-    second = tuple(row.kernels[-1] if row.kernels else None for row in rows)
-    assert measure.asked == [first, second]
-    alone = Measure([])
-    assert choose_kernels(graph, frozenset(), alone) == first
-    assert not alone.asked, "where there is nothing to choose nothing is measured"
+def test_by_rule_the_leanest_have_the_least_scratch_and_the_smallest_the_fewest_constants(
+    graph: Graph,
+) -> None:
+    for row, lean, small in zip(
+        candidates(graph, DSP),
+        leanest_kernels(graph, DSP),
+        smallest_kernels(graph, DSP),
+        strict=True,
+    ):
+        if not row.kernels:
+            assert lean is small is None
+            continue
+        assert lean is not None
+        assert small is not None
+        assert small.by_rule
+        scratch = [kernel.scratch_bytes(row.layer) for kernel in row.kernels]
+        assert lean.scratch_bytes(row.layer) == min(scratch)
 
 
-def test_measured_choice_is_never_dearer_and_computes_the_same() -> None:
-    def add(builder: NetworkBuilder) -> str:
-        # Two pixels by two outputs by four taps are computed for one of each.
-        x = conv(builder, builder.input((1, 6, 5, 1), INPUT), 1, kernel=1)
-        return conv(builder, x, 8)
+def test_every_candidate_is_measured_once_and_as_in_a_program_of_its_own(graph: Graph) -> None:
+    settings = Settings(target("cortex-m4"))
+    table = candidates(graph, settings.target.core.features)
+    lines: list[str] = []
+    costs = measure_candidates(graph, table, settings, lines.append)
+    rounds = max(len(row.kernels) for row in table)
+    assert len(lines) == rounds > 1
+    assert lines[0].startswith(f"measuring kernels on cortex-m4: program 1 of {rounds}, ")
+    assert costs.unit == CYCLES
+    assert [len(row) for row in costs.rows] == [len(row.kernels) for row in table]
+    assert all(offer is not None and offer.code_bytes > 0 for row in costs.rows for offer in row)
+    rule = midge.compile(graph)
+    result = rule.run()
+    rows = {row.name: row for row in result.layers}
+    for offers, row in zip(costs.rows, table, strict=True):
+        if row.by_rule is None:
+            continue
+        offer, run = offers[row.kernels.index(row.by_rule)], rows[row.layer.op.name]
+        assert offer is not None
+        assert offer.weights_bytes == run.weights_bytes
+        # A compiler may order the same instructions otherwise in another company.
+        assert offer.cycles == pytest.approx(run.cycles, rel=0.05)
+        assert offer.code_bytes == pytest.approx(run.code_bytes, rel=0.15)
+        assert offer.arena_bytes <= rule.plan.arena_bytes
 
-    graph = imported(network("one_tap", add))
-    by_rule = midge.compile(graph, target="nrf52840")
-    measured = midge.compile(graph, target="nrf52840", measured=True)
-    assert variants(by_rule.choice) == ["dsp", "dsp"]
-    assert variants(measured.choice) == ["portable", "dsp"]
-    rule, best = by_rule.run(), measured.run()
-    assert [row.variant for row in best.layers] == ["portable", "dsp"]
-    before, after = ([row.cycles_modelled or 0 for row in r.layers] for r in (rule, best))
-    assert 0 < after[0] < before[0]
-    # Code moves between the two programs, and with it the lines that the cache holds.
-    assert 0 < after[1] <= 1.05 * before[1]
-    assert rule.to_json()["outputs"] == best.to_json()["outputs"]
+
+@needs_qemu
+def test_without_a_cycle_model_instructions_are_what_counts() -> None:
+    graph = run_passes(imported(dense()))
+    settings = Settings(target("cortex-m55"))
+    table = candidates(graph, settings.target.core.features)
+    costs = measure_candidates(graph, table, settings, quiet)
+    assert costs.unit == INSTRUCTIONS
+    assert all(offer is not None and offer.cycles > 0 for row in costs.rows for offer in row)
+
+
+def test_a_candidate_too_large_for_the_linker_is_no_offer(
+    small: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from midge.driver import measure
+
+    settings = Settings(target("cortex-m4"))
+    table = candidates(small, settings.target.core.features)
+    culprit, row = next((i, row) for i, row in enumerate(table) if len(row.kernels) > 1)
+    too_large = row.kernels[1]
+    real = measure.realise
+
+    def refusing(graph: Graph, choice: Choice, settings: Settings) -> midge.Artifact:
+        if choice[culprit] is too_large:
+            raise DoesNotFitError("too large")
+        return real(graph, choice, settings)
+
+    monkeypatch.setattr(measure, "realise", refusing)
+    plain = tuple(Candidates(r.layer, r.kernels[:2]) for r in table)
+    costs = measure_candidates(small, plain, settings, quiet)
+    for i, (offers, candidate) in enumerate(zip(costs.rows, plain, strict=True)):
+        missing = [j for j, offer in enumerate(offers) if offer is None]
+        assert missing == ([1] if i == culprit else []), candidate.layer.op.name
+
+
+def test_nothing_can_be_linked(small: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    from midge.driver import measure
+
+    def refusing(*_: object) -> midge.Artifact:
+        raise DoesNotFitError("never")
+
+    monkeypatch.setattr(measure, "realise", refusing)
+    settings = replace(Settings(target("cortex-m4")), keep_input=True)
+    table = candidates(small, settings.target.core.features)
+    with pytest.raises(DoesNotFitError, match="never"):
+        measure_candidates(small, table, settings, quiet)
 
 
 @needs_qemu

@@ -1,6 +1,13 @@
 """Graph and plan -> C. The kernel table is `KERNELS`."""
 
-from midge.c_emitter.choose import Choice, Measure, choose_kernels, leanest_kernels
+from midge.c_emitter.choose import (
+    Candidates,
+    Choice,
+    candidates,
+    choose_kernels,
+    leanest_kernels,
+    smallest_kernels,
+)
 from midge.c_emitter.emitter import Emitted, emit_c
 from midge.c_emitter.kernel import Kernel, Layer, layers_of
 from midge.c_emitter.kernels import KERNELS
@@ -9,15 +16,17 @@ from midge.c_emitter.state import lay_out_state
 
 __all__ = [
     "KERNELS",
+    "Candidates",
     "Choice",
     "Emitted",
     "Kernel",
     "Layer",
-    "Measure",
+    "candidates",
     "choose_kernels",
     "emit_c",
     "lay_out_state",
     "layers_of",
     "leanest_kernels",
     "planning_problem",
+    "smallest_kernels",
 ]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from midge.c_emitter.kernel import Kernel, Layer, layers_of
+from midge.c_emitter.kernel import Kernel, Layer, Places, layers_of
 from midge.c_emitter.kernels import KERNELS
 from midge.errors import UnsupportedError
 from midge.graph import Graph
 
 Choice = tuple[Kernel | None, ...]
 """A kernel for each layer; None for a reshape, whose output is its input's bytes."""
-Measure = Callable[[Choice], Sequence[int]]
-"""Build and run the graph with a choice; the cost of each layer, in cycles or instructions."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,10 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
         kernels = tuple(
             k
             for k in KERNELS.get(kind, ())
-            if k.requires <= features and layer.input(0).dtype in k.types and k.applies(layer)
+            if k.requires <= features
+            and not k.excludes & features
+            and layer.input(0).dtype in k.types
+            and k.applies(layer)
         )
         if not kernels:
             attributes = repr(layer.op.attributes)
@@ -62,41 +62,17 @@ def candidates(graph: Graph, features: frozenset[str]) -> tuple[Candidates, ...]
     return tuple(found)
 
 
-def choose_kernels(
-    graph: Graph, features: frozenset[str], measure: Measure | None = None
-) -> Choice:
-    """A kernel for each layer.
+def choose_kernels(graph: Graph, features: frozenset[str]) -> Choice:
+    """The kernel for each layer that is the fastest by rule: the last that may be taken unmeasured.
 
     Args:
         graph: A verified graph.
         features: Of the core, such as ``dsp``.
-        measure: When given, every candidate is measured in place: the graph is built once with
-            everybody's first candidate, once with everybody's second, and so on, and each layer
-            keeps its cheapest. Otherwise each layer takes the last of its candidates, which stand
-            from plain to fast.
 
     Raises:
         UnsupportedError: a layer has no kernel.
     """
-    table = candidates(graph, features)
-    rounds = max((len(row.kernels) for row in table), default=0)
-    fastest: Choice = tuple(row.by_rule for row in table)
-    if measure is None or rounds < 2:
-        return fastest
-    best: list[tuple[int, Kernel | None]] = []
-    for number in range(rounds):
-        choice = tuple(
-            row.kernels[min(number, len(row.kernels) - 1)] if row.kernels else None for row in table
-        )
-        costs = measure(choice)
-        offers = list(zip(costs, choice, strict=True))
-        # On equal cost the plainer kernel stays.
-        best = (
-            offers
-            if not best
-            else [min(a, b, key=lambda o: o[0]) for a, b in zip(best, offers, strict=True)]
-        )
-    return tuple(kernel for _, kernel in best)
+    return tuple(row.by_rule for row in candidates(graph, features))
 
 
 def leanest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
@@ -109,3 +85,29 @@ def leanest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
         min(row.kernels, key=lambda kernel: kernel.scratch_bytes(row.layer), default=None)
         for row in candidates(graph, features)
     )
+
+
+def smallest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
+    """The kernel with the fewest bytes of constants for each layer; of equal ones the last.
+
+    Raises:
+        UnsupportedError: a layer has no kernel.
+    """
+    return tuple(
+        min(
+            [kernel for kernel in reversed(row.kernels) if kernel.by_rule],
+            key=lambda kernel: _constant_bytes(kernel, row.layer),
+            default=None,
+        )
+        for row in candidates(graph, features)
+    )
+
+
+def _constant_bytes(kernel: Kernel, layer: Layer) -> int:
+    places = Places(
+        tuple("NULL" for _ in layer.inputs),
+        tuple("NULL" for _ in layer.outputs),
+        "NULL",
+        lambda suffix: suffix,
+    )
+    return sum(constant.values.nbytes for constant in kernel.call(layer, places).constants)

@@ -6,6 +6,7 @@ The same input gives the same bytes: no dates, no paths, nothing from a set's or
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,12 @@ from midge.c_emitter.amalgamate import kernel_text
 from midge.c_emitter.choose import Choice
 from midge.c_emitter.header import header_text
 from midge.c_emitter.interface import element_type, interface_type
-from midge.c_emitter.kernel import Call, Kernel, Layer, Places, layers_of
+from midge.c_emitter.kernel import Kernel, Layer, Places, layers_of
+from midge.c_emitter.layer_function import layer_function, layer_title, pointer
 from midge.c_emitter.state import lay_out_state, reset_text
+from midge.c_emitter.streaming import Group
+from midge.c_emitter.streaming_emit import SOURCES, GroupCode, group_code
+from midge.c_emitter.streaming_feed import FEED_SOURCES, feed_functions
 from midge.errors import UserError
 from midge.graph import Graph, Tensor
 from midge.memory_plan import Plan
@@ -36,21 +41,25 @@ class Emitted:
     Attributes:
         files: Text by file name.
         layer_symbols: The C function of each layer in running order; None where nothing is
-            computed.
+            computed. That of a group of rows stands at its last layer, None at the others.
     """
 
     files: dict[str, str]
     layer_symbols: tuple[str | None, ...]
 
 
-def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
+def emit_c(
+    graph: Graph, choice: Choice, plan: Plan, version: str, groups: Sequence[Group] = ()
+) -> Emitted:
     """Write the C library of a planned graph.
 
     Args:
         graph: A verified graph, its ops in running order.
         choice: A kernel for each op.
-        plan: Places for `planning_problem(graph, choice)`, in the same order.
+        plan: Places for `planning_problem(graph, choice, groups=groups)`, in the same order.
         version: Midge's, for the header comment.
+        groups: Operators that run row by row. Where the first one is fed, the header has
+            ``<name>_feed_row`` in place of ``<name>_input`` and ``<name>_run``.
 
     Raises:
         UserError: the graph has the name of a header that the emitted files include.
@@ -60,17 +69,27 @@ def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
             f"{graph.name}: {graph.name}.h would stand in the way of the C library's header, which "
             "the emitted files include; give the network another name (--name)"
         )
-    layers = layers_of(graph)
-    symbols = tuple(
-        None if kernel is None else f"{graph.name}_{layer.symbol}"
-        for layer, kernel in zip(layers, choice, strict=True)
-    )
     writer = _Writer(graph, plan)
-    bodies = [
-        writer.layer(layer, kernel)
-        for layer, kernel in zip(layers, choice, strict=True)
-        if kernel is not None
-    ]
+    grouped = {g.last: (g, group_code(graph, g, plan)) for g in groups}
+    inside = {i for g in groups for i in range(g.first, g.last)}
+    symbols: list[str | None] = []
+    bodies: list[str] = []
+    used: list[tuple[Layer, Kernel]] = []
+    for layer, kernel in zip(layers_of(graph), choice, strict=True):
+        group, code = grouped.get(layer.index, (None, None))
+        if code is not None:
+            bodies.append(code.text)
+            used += code.calls
+            symbols.append(None if group is not None and group.fed else code.symbol)
+        elif kernel is None or layer.index in inside:
+            symbols.append(None)
+        else:
+            bodies.append(writer.layer(layer, kernel))
+            used.append((layer, kernel))
+            symbols.append(f"{graph.name}_{layer.symbol}")
+    fed = next((code for group, code in grouped.values() if group.fed), None)
+    sources = {kernel.source for _, kernel in used} | (set(SOURCES) if groups else set())
+    sources |= set(FEED_SOURCES) if fed is not None else set()
     source = "\n".join(
         [
             _comment(
@@ -83,26 +102,21 @@ def emit_c(graph: Graph, choice: Choice, plan: Plan, version: str) -> Emitted:
             ),
             f'#include "{graph.name}.h"\n',
             "/* ---- kernels ---- */\n",
-            kernel_text({k.source for k in choice if k is not None} or {"base.h"}),
-            *_tile_texts(layers, choice),
+            kernel_text(sources or {"base.h"}),
+            *_tile_texts(used),
             "/* ---- layers ---- */\n",
             *bodies,
             "/* ---- interface ---- */\n",
-            writer.interface(symbols),
+            writer.interface(tuple(symbols), fed),
         ]
     )
-    header = header_text(graph, plan, version, LICENCE, ARENA_ALIGNMENT)
-    return Emitted({f"{graph.name}.h": header, f"{graph.name}.c": source}, symbols)
+    header = header_text(graph, plan, version, LICENCE, ARENA_ALIGNMENT, fed=fed is not None)
+    return Emitted({f"{graph.name}.h": header, f"{graph.name}.c": source}, tuple(symbols))
 
 
-def _tile_texts(layers: tuple[Layer, ...], choice: Choice) -> list[str]:
+def _tile_texts(used: Sequence[tuple[Layer, Kernel]]) -> list[str]:
     """The generated functions of all layers, each once, in the order in which layers need them."""
-    texts = {
-        tile.name: tile.text
-        for layer, kernel in zip(layers, choice, strict=True)
-        if kernel is not None
-        for tile in kernel.tiles(layer)
-    }
+    texts = {tile.name: tile.text for layer, kernel in used for tile in kernel.tiles(layer)}
     return ["/* ---- tiles ---- */\n", *texts.values()] if texts else []
 
 
@@ -117,13 +131,13 @@ class _Writer:
     def _address(self, tensor: Tensor, *, const: bool) -> str:
         qualifier = "const " if const else ""
         place = f"arena + {self.plan.offsets[tensor.name]}"
-        return _pointer(f"{qualifier}{element_type(tensor)}", place)
+        return pointer(f"{qualifier}{element_type(tensor)}", place)
 
     def _input(self, tensor: Tensor | None) -> str:
         if tensor is None or tensor.is_constant:
             return "NULL"
         if tensor.variable:
-            return _pointer(element_type(tensor), f"state + {self.state.offsets[tensor.name]}")
+            return pointer(element_type(tensor), f"state + {self.state.offsets[tensor.name]}")
         return self._address(tensor, const=True)
 
     def layer(self, layer: Layer, kernel: Kernel) -> str:
@@ -137,45 +151,19 @@ class _Writer:
             constant=lambda suffix: f"{prefix}_{suffix}",
         )
         call = kernel.call(layer, places)
-        constants = [
-            c_text.array(f"{prefix}_{c.suffix}", c.values, c.alignment) for c in call.constants
-        ]
-        shapes = ", ".join(c_text.shape_text(t) for t in layer.inputs if t is not None)
-        results = ", ".join(c_text.shape_text(t) for t in layer.outputs) or "state"
-        title = f"{layer.op.name}: {shapes} -> {results}; {kernel.variant}"
-        calls = [self._call(kernel, each) for each in (call, *call.further)]
-        # A layer from a constant or a variable to a variable has nothing in the arena.
-        unused = [] if any("arena + " in text for text in calls) else ["    (void)arena;"]
-        return "\n".join(
-            [
-                f"/* {c_text.comment(title)} */",
-                *constants,
-                f"MIDGE_LAYER void {prefix}({self._parameters(layer)}) {{",
-                "    MIDGE_KEEP_LAYER;",
-                *unused,
-                *calls,
-                "}\n",
-            ]
-        )
+        title = layer_title(layer, kernel)
+        return layer_function(prefix, self._parameters(layer), kernel, call, title)
 
     @staticmethod
     def _parameters(layer: Layer) -> str:
         return "uint8_t *arena, uint8_t *state" if layer.has_state else "uint8_t *arena"
 
-    @staticmethod
-    def _call(kernel: Kernel, call: Call) -> str:
-        arguments = [*call.arguments, c_text.compound(call.struct, call.fields, 8)]
-        lines = ",\n".join(f"        {a}" for a in arguments)
-        return f"    {kernel.function}(\n{lines});"
-
-    def interface(self, symbols: tuple[str | None, ...]) -> str:
-        """init, reset, input, output and run."""
+    def interface(self, symbols: tuple[str | None, ...], fed: GroupCode | None) -> str:
+        """init, reset, output, and input and run, or what rows are fed by."""
         graph = self.graph
-        name, macro = graph.name, graph.name.upper()
-        inputs = [graph.tensors[n] for n in graph.inputs]
         outputs = [graph.tensors[n] for n in graph.outputs]
         constants = [
-            c_text.array(f"{name}_output_{i}", np.asarray(t.data).reshape(-1), 4)
+            c_text.array(f"{graph.name}_output_{i}", np.asarray(t.data).reshape(-1), 4)
             for i, t in enumerate(outputs)
             if t.is_constant
         ]
@@ -184,43 +172,80 @@ class _Writer:
             for layer, symbol in zip(layers_of(graph), symbols, strict=True)
             if symbol is not None
         ]
-        input_type, output_type = interface_type(inputs), interface_type(outputs)
-        refused = f"arena == NULL || (uintptr_t)arena % {macro}_ARENA_ALIGN != 0"
-        state_check = [
+        parts = [*constants, *reset_text(graph, self.state)]
+        if fed is not None:
+            checks = self._checks()
+            parts += feed_functions(graph, self.plan, fed.symbol, checks, calls)
+            return "\n".join([*parts, self._output()])
+        return "\n".join(
+            [*parts, self._init(), self._input_function(), self._output(), self._run(calls)]
+        )
+
+    def _checks(self) -> list[str]:
+        """Statements that refuse an arena or a state that cannot be used."""
+        macro = self.graph.name.upper()
+        state = [
             f"    if (state == NULL || (uintptr_t)state % {macro}_STATE_ALIGN != 0) {{",
             "        return MIDGE_BAD_STATE;",
             "    }",
         ]
+        return [
+            *(["    uint8_t *kept = state;"] if self.state.size_bytes else []),
+            *(["    (void)state;"] if not self.state.size_bytes else []),
+            f"    if (arena == NULL || (uintptr_t)arena % {macro}_ARENA_ALIGN != 0) {{",
+            "        return MIDGE_BAD_ARENA;",
+            "    }",
+            *(state if self.state.size_bytes else []),
+        ]
+
+    def _init(self) -> str:
+        name = self.graph.name
         return "\n".join(
             [
-                *constants,
-                *reset_text(graph, self.state),
                 f"void {name}_init(void *arena, void *state) {{",
                 "    /* The arena needs no first value: nothing in it outlives a run. */",
                 "    (void)arena;",
                 f"    {name}_reset(state);",
                 "}\n",
-                f"{input_type} *{name}_input(void *arena, unsigned index) {{",
-                _select([f"({input_type} *)((uint8_t *)arena + {self._at(t)})" for t in inputs]),
+            ]
+        )
+
+    def _input_function(self) -> str:
+        inputs = [self.graph.tensors[n] for n in self.graph.inputs]
+        kind = interface_type(inputs)
+        return "\n".join(
+            [
+                f"{kind} *{self.graph.name}_input(void *arena, unsigned index) {{",
+                _select([f"({kind} *)((uint8_t *)arena + {self._at(t)})" for t in inputs]),
                 "}\n",
-                f"const {output_type} *{name}_output(const void *arena, unsigned index) {{",
+            ]
+        )
+
+    def _output(self) -> str:
+        name = self.graph.name
+        outputs = [self.graph.tensors[n] for n in self.graph.outputs]
+        kind = interface_type(outputs)
+        return "\n".join(
+            [
+                f"const {kind} *{name}_output(const void *arena, unsigned index) {{",
                 _select(
                     [
                         f"{name}_output_{i}"
                         if t.is_constant
-                        else f"(const {output_type} *)((const uint8_t *)arena + {self._at(t)})"
+                        else f"(const {kind} *)((const uint8_t *)arena + {self._at(t)})"
                         for i, t in enumerate(outputs)
                     ]
                 ),
                 "}\n",
-                f"enum midge_status {name}_run(void *arena, void *state) {{",
+            ]
+        )
+
+    def _run(self, calls: list[str]) -> str:
+        return "\n".join(
+            [
+                f"enum midge_status {self.graph.name}_run(void *arena, void *state) {{",
                 *(["    uint8_t *bytes = arena;"] if calls else []),
-                *(["    uint8_t *kept = state;"] if self.state.size_bytes else []),
-                *(["    (void)state;"] if not self.state.size_bytes else []),
-                f"    if ({refused}) {{",
-                "        return MIDGE_BAD_ARENA;",
-                "    }",
-                *(state_check if self.state.size_bytes else []),
+                *self._checks(),
                 *calls,
                 "    return MIDGE_OK;",
                 "}\n",
@@ -229,11 +254,6 @@ class _Writer:
 
     def _at(self, tensor: Tensor) -> int:
         return self.plan.offsets[tensor.name]
-
-
-def _pointer(kind: str, place: str) -> str:
-    """A typed pointer to bytes; the plan's offsets are multiples of every type's alignment."""
-    return f"({kind} *)({place})" if kind.endswith("int8_t") else f"({kind} *)(void *)({place})"
 
 
 def _select(expressions: list[str]) -> str:

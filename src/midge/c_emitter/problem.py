@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from midge.c_emitter.choose import Choice
 from midge.c_emitter.kernel import Kernel, Layer, layers_of
+from midge.c_emitter.streaming import Group
+from midge.c_emitter.streaming_layout import PlacedStream, placed_stream
 from midge.graph import Graph
 from midge.memory_plan import Alias, Buffer, Overlap, Problem, Step
 
@@ -12,37 +17,120 @@ ALIGNMENT = 4
 SCRATCH_ALIGNMENT = 8
 
 
-def planning_problem(graph: Graph, choice: Choice, *, keep_input: bool = False) -> Problem:
+FRAME_BYTES = 8
+"""Of what a network that is fed row by row keeps between two rows beside its rows: `frame.h`."""
+
+
+def planning_problem(
+    graph: Graph, choice: Choice, *, keep_input: bool = False, groups: Sequence[Group] = ()
+) -> Problem:
     """Everything that needs a place in the arena, and who may share one.
 
     Args:
         graph: A verified graph.
         choice: Its kernels.
         keep_input: The inputs must still be there after the run.
+        groups: Operators that run row by row, in the graph's order: a step each, named after its
+            last operator.
     """
     layers = layers_of(graph)
-    kept = {n: t for n, t in graph.tensors.items() if t.is_computed}
+    fed = any(group.fed for group in groups)
+    hidden = {name for group in groups for name in inside(graph, group)}
+    kept = {n: t for n, t in graph.tensors.items() if t.is_computed and n not in hidden}
+    starts = {group.first: group for group in groups}
+    grouped = {i for group in groups for i in range(group.first, group.last + 1)}
     aliases = tuple(
         Alias(layer.input(0).name, layer.output.name)
         for layer, kernel in zip(layers, choice, strict=True)
         if kernel is None and not layer.input(0).is_constant
     )
     touched = _Touched()
-    steps = tuple(
-        _step(layer, kernel, touched.before(layer))
-        for layer, kernel in zip(layers, choice, strict=True)
-    )
+    steps: list[Step] = []
+    for layer, kernel in zip(layers, choice, strict=True):
+        if layer.index in starts:
+            steps.append(group_step(placed_stream(graph, starts[layer.index])))
+        elif layer.index not in grouped:
+            # What the last row sets going must not be expected before it.
+            first = (steps[0].name,) if fed and steps else ()
+            after = dict.fromkeys((*first, *touched.before(layer)))
+            steps.append(_step(layer, kernel, tuple(after)))
+    buffers = [
+        Buffer(n, t.size_bytes, max(ALIGNMENT, t.dtype.size_bits // 8)) for n, t in kept.items()
+    ]
+    frame = (frame_name(graph),) if fed else ()
+    inputs = (*(n for n in graph.inputs if n in kept), *frame)
     return Problem(
-        buffers=tuple(
-            Buffer(n, t.size_bytes, max(ALIGNMENT, t.dtype.size_bits // 8)) for n, t in kept.items()
-        ),
-        steps=steps,
-        inputs=graph.inputs,
+        buffers=(*buffers, *(Buffer(name, FRAME_BYTES) for name in frame)),
+        steps=tuple(steps),
+        inputs=inputs,
         outputs=tuple(
             dict.fromkeys(n for n in graph.outputs if n in kept and n not in graph.inputs)
         ),
-        keep=tuple(n for n in graph.inputs if keep_input or n in graph.outputs),
+        keep=tuple(n for n in inputs if keep_input or n in (*graph.outputs, *frame)),
         aliases=aliases,
+    )
+
+
+def inside(graph: Graph, group: Group) -> tuple[str, ...]:
+    """The images that stand nowhere as a whole because a group hands on their rows."""
+    ops = graph.ops[group.first : group.last + 1]
+    fed = graph.inputs if group.fed else ()
+    return (*fed, *(name for op in ops[:-1] for name in op.outputs))
+
+
+def frame_name(graph: Graph) -> str:
+    """The planner's name for what stays between rows; no tensor has it."""
+    name = "frame"
+    while name in graph.tensors:
+        name += "_"
+    return name
+
+
+def running_order(
+    groups: Sequence[Group], count: int, order: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[Group, ...]]:
+    """A plan's order of steps as one of operators.
+
+    Args:
+        groups: As they were given to `planning_problem`.
+        count: Number of the graph's operators.
+        order: `Plan.order`.
+
+    Returns:
+        Positions of the operators in the order in which they run, and the groups as they stand in
+        that order.
+    """
+    starts = {group.first: group for group in groups}
+    spans: list[range] = []
+    at = 0
+    while at < count:
+        end = starts[at].last + 1 if at in starts else at + 1
+        spans.append(range(at, end))
+        at = end
+    ops: list[int] = []
+    moved: list[Group] = []
+    for step in order:
+        group = starts.get(spans[step][0])
+        if group is not None:
+            length = group.last - group.first
+            moved.append(replace(group, first=len(ops), last=len(ops) + length))
+        ops += spans[step]
+    return tuple(ops), tuple(moved)
+
+
+def group_step(placed: PlacedStream) -> Step:
+    """What a group is to the planner: one step, named after its last operator."""
+    stream = placed.stream
+    reads = tuple(t.name for t in stream.outside)
+    return Step(
+        name=stream.stages[-1].layer.op.name,
+        reads=reads,
+        writes=(stream.output.name,),
+        scratch_bytes=placed.layout.size_bytes,
+        overlaps=tuple(
+            Overlap(name, stream.output.name, placed.schedule.distances[name]) for name in reads
+        ),
+        scratch_alignment=SCRATCH_ALIGNMENT,
     )
 
 

@@ -8,8 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from midge.c_emitter import Choice, Emitted, Layer, layers_of
+from midge.c_emitter.streaming import Group
 from midge.driver.run_result import FlashBytes, LayerCost, RamBytes, RunResult
 from midge.driver.samples import Inputs, take_samples
+from midge.driver.selected import Selection
 from midge.driver.settings import Settings
 from midge.driver.software_float import software_float
 from midge.errors import UserError
@@ -40,6 +42,8 @@ class Artifact:
         emitted: The C.
         program: The C, built and linked; None for a target that no compiler here knows.
         settings: What was asked for.
+        selection: How the kernels were chosen; None where they were chosen by rule.
+        groups: Ops that run row by row, by their places in the graph.
     """
 
     graph: Graph
@@ -48,6 +52,8 @@ class Artifact:
     emitted: Emitted
     program: Program | None
     settings: Settings
+    selection: Selection | None = None
+    groups: tuple[Group, ...] = ()
 
     def run(self, inputs: Inputs | None = None, *, emulator: str | None = None) -> RunResult:
         """Run on the virtual microcontroller.
@@ -147,7 +153,7 @@ class Artifact:
     @cached_property
     def stack_bound_bytes(self) -> int | None:
         """Deepest possible use of the stack; None where it cannot be bounded."""
-        return stack_bound(self.built, f"{self.graph.name}_run").bytes
+        return stack_bound(self.built, f"{self.built.interface.name}_run").bytes
 
     def to_bytes(self, sample: dict[str, Array]) -> tuple[bytes, ...]:
         """Input arrays as the device holds them."""
@@ -182,26 +188,31 @@ class Artifact:
         return sum(s.size for s in objects if s.name.startswith(f"{symbol}_"))
 
     def _layer_costs(self, trace: Trace, cycles: dict[int, Cycles]) -> tuple[LayerCost, ...]:
+        """A row for each function; none where a network is fed, whose layers are not told apart."""
         rows: list[LayerCost] = []
+        scratch = {slot.step: slot.scratch_bytes for slot in self.plan.live}
+        groups = {group.last: group for group in self.groups}
         for layer, kernel, symbol in zip(
             self.layers, self.choice, self.emitted.layer_symbols, strict=True
         ):
-            if kernel is None or symbol is None:
+            if kernel is None or symbol is None or symbol not in trace.layers:
                 continue
             number = len(rows)
             spent = cycles.get(number)
+            group = groups.get(layer.index)
+            members = self.layers[group.first : group.last + 1] if group else (layer,)
             rows.append(
                 LayerCost(
                     name=layer.op.name,
                     op=layer.op.kind,
                     shape=(*layer.outputs, layer.input(0))[0].shape,
-                    kernel=kernel.function,
-                    variant=kernel.variant,
+                    kernel=symbol if group else kernel.function,
+                    variant=f"rows from {members[0].op.name}" if group else kernel.variant,
                     instructions=trace.layer_instructions[number],
                     cycles=spent.zero_wait if spent else None,
                     cycles_modelled=spent.modelled if spent else None,
-                    macs=layer.op.attributes.macs(layer.inputs, layer.outputs),
-                    scratch_bytes=kernel.scratch_bytes(layer),
+                    macs=sum(m.op.attributes.macs(m.inputs, m.outputs) for m in members),
+                    scratch_bytes=scratch.get(layer.op.name, kernel.scratch_bytes(layer)),
                     code_bytes=self.built.layer_code_bytes[symbol],
                     weights_bytes=self.weights_of(symbol),
                 )

@@ -78,6 +78,11 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
         UserError: inputs do not fit, or the target's emulator cannot stop between layers.
     """
     graph = artifact.graph
+    if artifact.settings.feed_rows:
+        raise UserError(
+            f"{graph.name}: the layers of a network that is fed row by row do not run one after "
+            "the other; compare it without --feed-rows: the kernels are the same"
+        )
     machine = artifact.open_machine()
     if not isinstance(machine, UnicornMachine):
         raise UserError(
@@ -88,7 +93,9 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
     given = take_samples(graph, inputs)
     places = lay_out_state(graph).offsets
     running = [
-        layer for layer, kernel in zip(artifact.layers, artifact.choice, strict=True) if kernel
+        layer
+        for layer, symbol in zip(artifact.layers, artifact.emitted.layer_symbols, strict=True)
+        if symbol is not None
     ]
     state = initial_state(graph)
     for number, sample in enumerate(given.samples):

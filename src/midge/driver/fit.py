@@ -97,7 +97,11 @@ def _does_not_fit(graph: Graph, target: Target, problems: list[str]) -> DoesNotF
 def _ram_holders(graph: Graph, plan: Plan) -> str:
     """The tensors that are alive where the arena is fullest, and what outlives a run."""
     fullest = max(plan.live, key=lambda slot: (slot.bound_bytes, slot.live_bytes))
-    tensors = [(graph.tensors[n].size_bytes, f"tensor {n!r}") for n in fullest.buffers]
+    tensors = [
+        (graph.tensors[n].size_bytes, f"tensor {n!r}")
+        for n in fullest.buffers
+        if n in graph.tensors
+    ]
     held = _largest([*tensors, *((t.size_bytes, f"variable {t.name!r}") for t in graph.variables)])
     if fullest.scratch_bytes:
         held.append(f"scratch ({fullest.scratch_bytes} bytes)")

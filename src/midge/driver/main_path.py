@@ -1,39 +1,33 @@
 """The main path: from a file to a program that has run on a virtual microcontroller.
 
-Read `load`, `compile_graph` and `realise`: that is Midge, from top to bottom.
+Read `load`, `compile_graph` and `realise` (of `realise.py`): that is Midge, from top to bottom.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from midge.c_emitter import (
-    Choice,
-    Emitted,
-    Measure,
-    choose_kernels,
-    emit_c,
-    leanest_kernels,
-    planning_problem,
-)
+from midge.c_emitter import leanest_kernels
 from midge.driver.artifact import Artifact
-from midge.driver.fit import check_fits, explain_overflow
+from midge.driver.fit import check_fits
+from midge.driver.goals import BALANCED, RAM, check_goal, kernels_by_rule, row_groups
+from midge.driver.measure import Progress
+from midge.driver.realise import Planned, plan_graph, realise
+from midge.driver.selection import build_selected, levels_for
 from midge.driver.settings import Settings
 from midge.errors import DoesNotFitError, ToolError, UserError
 from midge.graph import Graph, Rounding, read_graph, verify, write_graph
 from midge.importers import import_tflite
 from midge.importers.torch_archive import import_pt2
-from midge.memory_plan import Plan, Problem, plan_memory
 from midge.passes import run_passes
 from midge.passes.lower_qdq import lower_qdq
 from midge.passes.to_channels_last import to_channels_last
-from midge.toolchain import ModelInterface, Program, build, find_compiler
-from midge.version import VERSION
 from midge.virtual_mcu import target as find_target
+
+__all__ = ["Planned", "compile_graph", "load", "plan_graph", "realise", "save"]
 
 LARGEST_FILE_BYTES = 1 << 31
 """Of a model file; a .tflite cannot be larger, and no microcontroller holds a hundredth of it."""
@@ -156,9 +150,12 @@ def compile_graph(
     *,
     target: str = "cortex-m4",
     cc: str = "zig",
-    optimisation: str = "-O2",
+    optimisation: str | None = None,
     keep_input: bool = False,
+    optimize: str = BALANCED,
     measured: bool = False,
+    feed_rows: bool = False,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Compile a network for a core or a board.
 
@@ -166,9 +163,15 @@ def compile_graph(
         graph: From `load`, or made in memory.
         target: A name that `midge targets` lists.
         cc: ``zig`` or ``gcc``.
-        optimisation: Level of the C compiler, such as ``-O2``.
+        optimisation: Level of the C compiler, such as ``-O2``, which None stands for; where
+            kernels are measured within a limit of code, None allows ``-Os`` as well.
         keep_input: Inputs survive a run; costs their bytes in the arena.
-        measured: Choose between kernels by running each on the virtual core instead of by rule.
+        optimize: ``balanced``, ``speed``, ``ram`` or ``flash``: what the kernels are chosen for.
+        measured: Choose between kernels by running each on the virtual core instead of by rule;
+            takes a minute at most, and is remembered. By rule where nothing emulates the target.
+        feed_rows: The application hands in the input row by row, by ``<name>_feed_row``; it takes
+            no place in the arena. `Artifact.run` feeds the rows of whole inputs.
+        progress: Called with a line for each program that is measured.
 
     Returns:
         The emitted C, the program and the plan; `Artifact.run` runs it.
@@ -178,16 +181,41 @@ def compile_graph(
         DoesNotFitError: the board is too small.
         ToolError: the C compiler is missing or fails.
     """
-    settings = Settings(find_target(target), cc, optimisation, keep_input)
+    goal = check_goal(optimize)
+    if feed_rows and keep_input:
+        raise UserError(
+            "feed_rows (--feed-rows) and keep_input (--keep-input) exclude each other: an input "
+            "that is handed in row by row stands nowhere, so it cannot be kept; leave one out"
+        )
+    settings = Settings(find_target(target), cc, optimisation or "-O2", keep_input, goal, feed_rows)
     lowered = run_passes(verify(graph))
-    measure = _measure_on_virtual_core(lowered, settings) if measured else None
+    if not measured or not settings.target.core.emulated:
+        return _by_rule(lowered, settings)
+    levels = levels_for(goal, optimisation)
+    artifact = build_selected(lowered, settings, levels, progress or _silent)
+    check_fits(artifact)
+    return artifact
+
+
+def _by_rule(graph: Graph, settings: Settings) -> Artifact:
+    """The goal's kernels by rule; where they do not fit, the leanest; then these row by row.
+
+    Raises:
+        DoesNotFitError: nothing fits; the refusal is that of the goal's kernels.
+    """
     features = settings.target.core.features
-    fastest = choose_kernels(lowered, features, measure)
-    leanest = leanest_kernels(lowered, features)
+    leanest = leanest_kernels(graph, features)
+    chosen = kernels_by_rule(settings.optimize, graph, features)
+    if settings.feed_rows or settings.optimize == RAM:
+        artifact = realise(graph, chosen, settings, row_groups(graph, chosen, settings, None))
+        check_fits(artifact)
+        return artifact
     refusals = []
-    for choice in dict.fromkeys((fastest, leanest)):
+    for choice, by_rows in dict.fromkeys(((chosen, False), (leanest, False), (leanest, True))):
+        budget = settings.target.ram_bytes
+        groups = row_groups(graph, choice, settings, budget) if by_rows else ()
         try:
-            artifact = realise(lowered, choice, settings)
+            artifact = realise(graph, choice, settings, groups)
             check_fits(artifact)
             return artifact
         except DoesNotFitError as error:
@@ -195,78 +223,5 @@ def compile_graph(
     raise refusals[0]
 
 
-def realise(graph: Graph, choice: Choice, settings: Settings) -> Artifact:
-    """Plan the memory, emit the C and build it, for kernels that are chosen already.
-
-    Raises:
-        DoesNotFitError: not even the memory that is emulated for the core holds it.
-        ToolError: the C compiler is missing or fails.
-    """
-    planned = plan_graph(graph, choice, keep_input=settings.keep_input)
-    emitted = emit_c(planned.graph, planned.choice, planned.plan, VERSION)
-    program = _build(planned, emitted, settings)
-    return Artifact(planned.graph, planned.choice, planned.plan, emitted, program, settings)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A graph and its kernels in running order, with a place for every tensor.
-
-    Attributes:
-        graph: Its ops in the plan's order.
-        choice: A kernel for each op.
-        problem: What the planner was asked, in the order before.
-        plan: What it answered.
-    """
-
-    graph: Graph
-    choice: Choice
-    problem: Problem
-    plan: Plan
-
-
-def plan_graph(graph: Graph, choice: Choice, *, keep_input: bool) -> Planned:
-    """Place every tensor, and bring the ops into the order that the plan wants."""
-    problem = planning_problem(graph, choice, keep_input=keep_input)
-    plan = _places(problem)
-    ordered = graph.with_ops([graph.ops[i] for i in plan.order])
-    return Planned(ordered, tuple(choice[i] for i in plan.order), problem, plan)
-
-
-@functools.lru_cache(maxsize=64)
-def _places(problem: Problem) -> Plan:
-    """Remembered: a network is often built again, for another core or with another kernel."""
-    return plan_memory(problem)
-
-
-def _build(planned: Planned, emitted: Emitted, settings: Settings) -> Program | None:
-    """Compile and link; None for a core that no compiler here knows."""
-    graph, core = planned.graph, settings.target.core
-    if not core.emulated:
-        return None
-    interface = ModelInterface(
-        name=graph.name,
-        input_bytes=tuple(graph.tensors[n].size_bytes for n in graph.inputs),
-        output_bytes=tuple(graph.tensors[n].size_bytes for n in graph.outputs),
-        layers=tuple(s for s in emitted.layer_symbols if s is not None),
-    )
-    compiler = find_compiler(settings.cc, core.name)
-    try:
-        return build(compiler, emitted.files, interface, optimisation=settings.optimisation)
-    except ToolError as error:
-        raise explain_overflow(error, graph, planned.plan, settings.target) from None
-
-
-_DOES_NOT_FIT = 1 << 62
-"""Cycles of a layer whose program cannot even be linked."""
-
-
-def _measure_on_virtual_core(graph: Graph, settings: Settings) -> Measure:
-    def measure(choice: Choice) -> list[int]:
-        try:
-            costs = realise(graph, choice, settings).layer_costs()
-        except DoesNotFitError:
-            return [_DOES_NOT_FIT] * len(graph.ops)
-        return [costs[op.name] for op in graph.ops]
-
-    return measure
+def _silent(_line: str) -> None:
+    """Nobody asked for progress."""

@@ -3,7 +3,7 @@
 from midge.memory_plan.check import check_plan
 from midge.memory_plan.picture import draw_plan
 from midge.memory_plan.plan import Lifetime, LiveSlot, Plan, SharedBytes
-from midge.memory_plan.planner import plan_memory
+from midge.memory_plan.planner import plan_memory, slot_bounds
 from midge.memory_plan.problem import Alias, Buffer, Overlap, Problem, Step
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "check_plan",
     "draw_plan",
     "plan_memory",
+    "slot_bounds",
 ]

@@ -37,7 +37,9 @@ class _Candidate:
     bound: int
 
 
-def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True) -> Plan:
+def plan_memory(
+    problem: Problem, *, reorder: bool = True, overlap: bool = True, haste: int = 1
+) -> Plan:
     """Place every buffer and every scratch of a network in one arena.
 
     The steps are put into the order with the smallest peak (`order`), unless the file order does as
@@ -50,6 +52,8 @@ def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True)
         problem: The network.
         reorder: False keeps the file order.
         overlap: False gives every buffer bytes of its own for its whole life. Aliases stay.
+        haste: The search for offsets gets 1 / haste of its usual length: for whoever
+            compares many problems.
 
     Returns:
         A plan that has passed `check_plan`.
@@ -60,16 +64,27 @@ def plan_memory(problem: Problem, *, reorder: bool = True, overlap: bool = True)
     validate(problem)
     network = build_network(problem, overlap=overlap)
     file_order = tuple(range(len(problem.steps)))
-    chosen = _place(network, best_order(network) if reorder else file_order)
+    first = best_order(network) if reorder else file_order
+    chosen = _place(network, first, haste)
     if chosen.order != file_order:
-        chosen = _smaller(network, file_order, chosen)
+        chosen = _smaller(network, file_order, chosen, haste)
     if reorder and overlap and _may_lose_to_another_order(chosen):
         plain = best_order(build_network(problem, overlap=False))
         if plain not in {chosen.order, file_order}:
-            chosen = _smaller(network, plain, chosen)
+            chosen = _smaller(network, plain, chosen, haste)
     plan = _describe(problem, network, chosen)
     check_plan(problem, plan)
     return plan
+
+
+def slot_bounds(problem: Problem) -> tuple[int, ...]:
+    """The least arena that each slot of the file order needs, for whoever weighs problems quickly.
+
+    Args:
+        problem: A valid one.
+    """
+    network = build_network(problem, overlap=True)
+    return tuple(build_timeline(network, tuple(range(len(problem.steps)))).slot_bounds)
 
 
 def _may_lose_to_another_order(chosen: _Candidate) -> bool:
@@ -78,18 +93,20 @@ def _may_lose_to_another_order(chosen: _Candidate) -> bool:
     return missed and len(chosen.timeline.blocks) <= MANY_BLOCKS
 
 
-def _smaller(network: Network, order: tuple[int, ...], chosen: _Candidate) -> _Candidate:
+def _smaller(
+    network: Network, order: tuple[int, ...], chosen: _Candidate, haste: int
+) -> _Candidate:
     """Return the candidate for `order` if its arena is not larger, else `chosen`."""
     if build_timeline(network, order).lower_bound > chosen.placement.arena_bytes:
         return chosen
-    other = _place(network, order)
+    other = _place(network, order, haste)
     return other if other.placement.arena_bytes <= chosen.placement.arena_bytes else chosen
 
 
-def _place(network: Network, order: tuple[int, ...]) -> _Candidate:
+def _place(network: Network, order: tuple[int, ...], haste: int) -> _Candidate:
     """Return the best offsets found for one order, and the best lower bound."""
     timeline = build_timeline(network, order)
-    share = 1 if len(timeline.blocks) <= MANY_BLOCKS else 5
+    share = haste if len(timeline.blocks) <= MANY_BLOCKS else 5 * haste
     greedy, greedy_order = best_greedy(timeline)
     best, bound = greedy, timeline.lower_bound
     if best.arena_bytes > bound:
@@ -99,7 +116,7 @@ def _place(network: Network, order: tuple[int, ...]) -> _Candidate:
         best = found or best
     best, least = _descend(timeline, best, bound, Budget(DESCENT_UNITS // share))
     if not least:
-        annealed = anneal(timeline, greedy, greedy_order, bound, Budget(ANNEALING_UNITS))
+        annealed = anneal(timeline, greedy, greedy_order, bound, Budget(ANNEALING_UNITS // haste))
         if annealed.arena_bytes < best.arena_bytes:
             best, least = _descend(timeline, annealed, bound, Budget(DESCENT_UNITS // share))
     return _Candidate(order, timeline, best, best.arena_bytes if least else bound)

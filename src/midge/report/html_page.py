@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from midge.report.headline import headline, is_bare_core, why_no_cycles, why_not_run
+from midge.report.kernel_choice import kernel_choice
 from midge.report.layers import layer_table
 from midge.report.memory_picture import draw_memory
 from midge.report.memory_rows import read_plan
@@ -41,6 +42,7 @@ def render_html(report: dict[str, Any]) -> str:
         report=report,
         figures=headline(report),
         table=layer_table(report),
+        choice=kernel_choice(report),
         plan=plan,
         rows=rows,
         picture=draw_memory(plan, rows),

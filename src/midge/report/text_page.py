@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 from midge.report.headline import Figure, headline, is_bare_core, why_no_cycles, why_not_run
+from midge.report.kernel_choice import kernel_choice, others_in_words
 from midge.report.layers import LayerTable, Row, layer_table
 from midge.report.wording import (
     NO_BREAK,
@@ -53,6 +54,7 @@ def render_text(report: Json) -> str:
         "",
         *_layers(report),
         "",
+        *_choice(report),
         *_memory(report["memory_plan"]),
     ]
     return "\n".join(line.replace(NO_BREAK, " ").rstrip() for line in lines)
@@ -144,6 +146,24 @@ def _cost_bar(row: Row | None, table: LayerTable, width: int) -> str:
         return " " * width
     computing = row.cost if row.computing is None else row.computing
     return _bar(computing, row.cost - computing, table.most_cost, width, " ")
+
+
+def _choice(report: Json) -> list[str]:
+    """Goal, limits, and for each layer what the other kernels would have cost."""
+    choice = kernel_choice(report)
+    if choice is None:
+        return []
+    lines = _wrapped(f"Kernels chosen by measurement for {choice.goal}: {choice.meaning}", 0)
+    for limit in choice.limits:
+        passed = "" if limit.holds else "; passed: no kernels take less"
+        lines += _wrapped(f"{limit.what} {limit.text}{passed}", 2)
+    for layer in choice.layers:
+        others = others_in_words(layer)
+        if others:
+            name = shorten(layer.short, WIDEST_NAME)
+            taken = shorten(layer.taken.variant, WIDEST_DETAIL)
+            lines += _wrapped(f"{name}: {taken}; instead {others}", 2)
+    return [*lines, ""]
 
 
 def _memory(plan: Json) -> list[str]:
