@@ -26,7 +26,7 @@ def application() -> Application:
     """The small one, which sends what is suspicious."""
     plain = small_application()
     uplink = Uplink(
-        360, before_s=0.5, after_s=0.5, decision_s=2.6, payload_bytes=3, store_bytes=900
+        360, before_s=0.5, after_s=0.5, decision_s=3.1, payload_bytes=3, store_bytes=900
     )
     return replace(plain, uplink=uplink)
 

@@ -27,7 +27,7 @@ _CODES = "\n".join(
     f"    codes[{i}] = midge_feature_code(out[{i}], {FEATURES[name].offset}, {FEATURES[name].shift});"
     for i, name in enumerate(NAMES)
 )
-_FIELDS = "\n".join(f"    out[{i}] = (int32_t)facts.{name};" for i, name in enumerate(FACTS[:14]))
+_FIELDS = "\n".join(f"    out[{i}] = (int32_t)facts.{name};" for i, name in enumerate(FACTS[:17]))
 SOURCE = f"""
 void features(const struct midge_beat_facts *facts, int16_t *out, int8_t *codes);
 void features(const struct midge_beat_facts *facts, int16_t *out, int8_t *codes) {{
@@ -51,7 +51,7 @@ void rhythm(const struct midge_pulse *pulses, const int32_t *after, int count, i
     static struct midge_rhythm picture;
     struct midge_beat_facts facts;
     picture = (struct midge_rhythm){{.started = 0}};
-    for (int i = 0; i < count; i++, out += 14) {{
+    for (int i = 0; i < count; i++, out += 17) {{
         midge_rhythm_add(&picture, &pulses[i], after[i], 7, &facts);
 {_FIELDS}
     }}
@@ -161,7 +161,7 @@ def test_rhythm_over_any_intervals(seed: int, count: int) -> None:
         pulses[name] = rng.integers(0, high, count)
     pulses["extreme"] = rng.integers(-32768, 32768, count)
     after = rng.integers(1, 16384, count).astype(np.int32)
-    out = np.zeros((count, 14), np.int32)
+    out = np.zeros((count, 17), np.int32)
     library().rhythm(pointer(pulses), pointer(after), count, pointer(out))
     found = [FoundPulse(Pulse(*map(int, row)), 0, noisy=False) for row in pulses.tolist()]
     rhythm = gather_rhythm(found, after.astype(np.int64))

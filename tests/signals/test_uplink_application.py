@@ -19,13 +19,14 @@ CLASSES = ("N", "S", "V")
 LIMIT = 9
 
 
-def application(payload_bytes: int, rate_hz: float = 360) -> Application:
+def application(payload_bytes: int, rate_hz: float = 360, decision_s: float = 3.1) -> Application:
     chain = small_chain("watch")
     decision = Decision(CLASSES, "N", suspicious_below=LIMIT)
     uplink = Uplink(
         rate_hz,
         before_s=0.8,
         after_s=0.6,
+        decision_s=decision_s,
         payload_bytes=payload_bytes,
         store_bytes=1024,
         segment_bytes=400,
@@ -81,6 +82,16 @@ def test_an_uplink_that_does_not_fit() -> None:
         application(5)
     with pytest.raises(UserError, match=r"Uplink.rate_hz is 250; expected that of the chain, 360"):
         application(3, rate_hz=250)
+
+
+def test_an_uplink_that_forgets_before_the_chain_decides_is_refused() -> None:
+    latest_s = small_chain("watch").latest_decision_s
+    assert application(3, decision_s=latest_s).uplink is not None
+    with pytest.raises(
+        UserError,
+        match=rf"'watch': Uplink.decision_s is 2.0; expected at least {latest_s:.3f}, .* Give",
+    ):
+        application(3, decision_s=2.0)
 
 
 def test_without_an_uplink_nothing_is_sent() -> None:

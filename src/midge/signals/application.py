@@ -95,6 +95,14 @@ class Application:
                 f"application {self.chain.name!r}: Uplink.rate_hz is {self.uplink.rate_hz}; "
                 f"expected that of the chain, {self.chain.rate_hz}"
             )
+        latest_s = self.chain.latest_decision_s
+        if self.uplink.decision_s < latest_s:
+            raise UserError(
+                f"application {self.chain.name!r}: Uplink.decision_s is {self.uplink.decision_s}; "
+                f"expected at least {latest_s:.3f}, for the chain may take so long to decide on a "
+                "beat. Give the uplink that much, or the chain a shorter PulseDetector.longest_rr "
+                "or learning"
+            )
         sizes = len(self.decision.classes), len(self.chain.features)
         return uplink_code(self.uplink, self.chain.name, *sizes, self.decision.suspicious_below)
 

@@ -201,6 +201,12 @@ class Chain:
         return max(self.latest_find, self.timeout, self.window.after) + self.queue_length
 
     @property
+    def latest_decision_s(self) -> float:
+        """Seconds from a beat in the raw signal to its decision, at most."""
+        samples = (self.latest_decision + 1) * self.decimate - 1 + self.band_delay
+        return samples / self.rate_hz
+
+    @property
     def queue_length(self) -> int:
         """Beats that may wait for their decision at once, and peaks while the chain learns."""
         detector = self.detector

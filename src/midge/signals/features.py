@@ -37,6 +37,10 @@ class BeatFacts:
         extreme: The band at the beat.
         unrest: Running mean, over about 16 beats, of how much an interval differs from the one
             before it, in 256ths of inner samples; changes count up to `rr_local`.
+        rr_basic: Interval of the rhythm that early beats break into, though they be the majority.
+        usual_change: Median of the last 32 changes between intervals, counted as in `unrest`.
+        novelty: Running mean, over about 32 beats, of how much an interval differs from the nearest
+            of the three before it, in 256ths of inner samples; counted up to `rr_local`.
         distance_before: To the template, in quarters of a code, in the window's first span.
         distance_at: In its second span, around the beat.
         distance_after: In its third.
@@ -59,6 +63,9 @@ class BeatFacts:
     usual_width: Integers
     extreme: Integers
     unrest: Integers
+    rr_basic: Integers
+    usual_change: Integers
+    novelty: Integers
     distance_before: Integers
     distance_at: Integers
     distance_after: Integers
@@ -115,6 +122,16 @@ def _interval_ms(fact: str) -> Feature:
     return Feature(lambda facts: _milliseconds(facts, getattr(facts, fact)), 1000, 3)
 
 
+def _share_of_local(fact: str) -> Feature:
+    """A fact in 256ths of inner samples over the local interval; a code is 1/256."""
+
+    def compute(facts: BeatFacts) -> Integers:
+        share: Integers = getattr(facts, fact) // np.maximum(facts.rr_local, 1)
+        return np.minimum(share, LARGEST_INT16)
+
+    return Feature(compute, 0, 0)
+
+
 def _distance(fact: str) -> Feature:
     """A distance to the template; a code is a quarter of a window's code, code 0 is 16 of them."""
     return Feature(lambda facts: getattr(facts, fact), 64, 0)
@@ -148,11 +165,11 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "extreme_to_usual": Feature(
             lambda facts: ratio(facts.extreme, facts.usual_amplitude), 0, 2
         ),
-        "rr_unrest": Feature(
-            lambda facts: np.minimum(facts.unrest // np.maximum(facts.rr_local, 1), LARGEST_INT16),
-            0,
-            0,
-        ),
+        "rr_unrest": _share_of_local("unrest"),
+        "rr_novelty": _share_of_local("novelty"),
+        "rr_usual_change": Feature(lambda facts: ratio(facts.usual_change, facts.rr_local), 0, 0),
+        "rr_before_to_basic": _ratio("rr_before", "rr_basic"),
+        "rr_local_to_basic": _ratio("rr_local", "rr_basic"),
         "template_before": _distance("distance_before"),
         "template_at": _distance("distance_at"),
         "template_after": _distance("distance_after"),

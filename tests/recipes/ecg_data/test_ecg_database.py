@@ -55,6 +55,23 @@ def test_a_folder_that_lacks_records_is_refused_rather_than_replaced(tmp_path):
         open_database(str(tmp_path / "absent"), download=never)
 
 
+def test_an_environment_for_other_recipes_counts_as_none(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere" / "cwru").mkdir(parents=True)
+    monkeypatch.setenv("MIDGE_DATA", str(tmp_path / "elsewhere"))
+    assert open_database(download=no_network).synthetic
+    assert open_database(download=lay_out).folder == tmp_path / "cache" / "mitdb"
+    with pytest.raises(UserError, match="44 of 44 records"):
+        open_database(str(tmp_path / "elsewhere"), download=never)
+
+
+def test_an_environment_that_lacks_some_records_is_refused(tmp_path, monkeypatch):
+    lay_out(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "100.atr").unlink()
+    monkeypatch.setenv("MIDGE_DATA", str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match=r"1 of 44 records .* 100 \(no \.atr\)"):
+        open_database(download=never)
+
+
 def test_without_a_network_records_are_synthetic_and_say_so():
     database = open_database(seed=3, download=no_network)
     assert database.synthetic

@@ -19,7 +19,7 @@ def made_up_beats(count: int = 600, patients: int = 6, seed: int = 0) -> BeatSet
     windows = np.exp(-((time / width) ** 2)) + 0.02 * random.standard_normal((count, POINTS))
     features = 0.05 * random.standard_normal((count, len(FEATURES)))
     features[labels == 1, :3] -= 0.5
-    features[labels == 2, 7:] += 0.5
+    features[labels == 2, -3:] += 0.5
     return BeatSet(
         windows.astype(np.float32)[:, None, None],
         features.astype(np.float32),

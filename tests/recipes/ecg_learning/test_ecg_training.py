@@ -12,7 +12,6 @@ from made_up_beats import made_up_beats
 
 from midge.errors import UserError
 from midge.recipes.ecg.beats import BeatSet
-from midge.recipes.ecg.fibrillation import COLUMNS, fibrillation_features
 from midge.recipes.ecg.networks import FEATURES, device_network
 from midge.recipes.ecg.training import Plan, State, draw_chances, scores_of, train
 
@@ -108,17 +107,3 @@ def test_draws_share_classes_and_patients() -> None:
     # The roots of 4 and 16.
     assert chances[100:104].sum() == pytest.approx(0.1)
     assert chances[104:120].sum() == pytest.approx(0.2)
-
-
-def test_made_up_fibrillation_is_restless_and_centred() -> None:
-    features = fibrillation_features(0)
-    assert features.dtype == np.float32
-    assert features.shape[1] == len(COLUMNS) == 7
-    assert np.array_equal(features * 64, np.rint(features * 64))
-    assert -2 <= features.min() < features.max() <= 127 / 64
-    by_name = dict(zip((FEATURES[c] for c in COLUMNS), features.T, strict=True))
-    assert abs(np.median(by_name["rr_before_to_local"])) < 0.05
-    assert np.std(by_name["rr_before_to_local"]) > 0.1
-    assert np.median(by_name["rr_unrest"]) > 0.4
-    assert np.array_equal(features, fibrillation_features(0))
-    assert not np.array_equal(features, fibrillation_features(1))

@@ -62,6 +62,9 @@ struct midge_pulse_search {
     uint8_t overdue;
 };
 
+/* How much the last intervals differed, each from the one before it. */
+#define MIDGE_CHANGES 32
+
 /* The running picture of what beats are like. */
 struct midge_rhythm {
     struct midge_level rr;
@@ -70,8 +73,13 @@ struct midge_rhythm {
     struct midge_level width;
     int32_t long_mean; /* of intervals, in 256ths of inner samples */
     int32_t previous;  /* interval */
+    int32_t earlier[2]; /* the one before it, and the one before that */
+    int32_t novelty;   /* mean difference to the nearest of three intervals, in 256ths of inner samples */
     int32_t unrest;    /* mean change between intervals, in 256ths of inner samples */
+    int32_t basic;     /* interval of the basic rhythm, in 256ths of inner samples */
     uint32_t last_at;
+    uint16_t changes[MIDGE_CHANGES]; /* the oldest is overwritten first */
+    uint8_t change_at;               /* where the next one goes */
     uint8_t started;
 };
 

@@ -71,6 +71,9 @@ def open_database(
 ) -> Database:
     """Find the records, fetch them, or fall back to synthetic ones.
 
+    A folder in ``MIDGE_DATA`` may hold the data of other recipes alone; it then counts as not
+    given.
+
     Args:
         data: The folder with the records, or one that holds ``mitdb`` or ``data/mitdb``;
             ``synthetic`` for the model's. None looks into ``MIDGE_DATA``, then fetches.
@@ -79,26 +82,27 @@ def open_database(
             `fetch_from_physionet` by default.
 
     Raises:
-        UserError: the folder lacks records; all that are missing are listed.
+        UserError: the folder lacks some of the records, or all where the caller names it; all that
+            are missing are listed.
     """
     if data == SYNTHETIC:
         return _synthetic(seed, "as asked for")
     named = data if data is not None else os.environ.get("MIDGE_DATA")
-    if named:
-        folder = _locate(Path(named))
+    folder = None if not named else _locate(Path(named))
+    if folder is not None and (data is not None or _holds_records(folder)):
         check_complete(folder, DETECTOR_RECORDS)
         return _real(folder, seed, str(named))
-    folder = cache_directory() / "mitdb"
+    cached = cache_directory() / "mitdb"
     try:
-        check_complete(folder, DETECTOR_RECORDS)
+        check_complete(cached, DETECTOR_RECORDS)
     except UserError:
         try:
-            (download or fetch_from_physionet)(folder)
-            check_complete(folder, DETECTOR_RECORDS)
+            (download or fetch_from_physionet)(cached)
+            check_complete(cached, DETECTOR_RECORDS)
         except (OSError, MidgeError) as error:
             reason = str(error).splitlines()[0]
             return _synthetic(seed, f"MIT-BIH could not be fetched ({reason}); give --data FOLDER")
-    return _real(folder, seed, "fetched from PhysioNet")
+    return _real(cached, seed, "fetched from PhysioNet")
 
 
 def fetch_from_physionet(folder: Path) -> None:
@@ -123,9 +127,14 @@ def fetch_from_physionet(folder: Path) -> None:
 def _locate(folder: Path) -> Path:
     """The folder itself, or the one inside it that holds the records."""
     for inside in (folder, folder / "mitdb", folder / "data" / "mitdb"):
-        if any((inside / f"{name}.hea").is_file() for name in DETECTOR_RECORDS):
+        if _holds_records(inside):
             return inside
     return folder
+
+
+def _holds_records(folder: Path) -> bool:
+    """Whether there is one of them at least."""
+    return any((folder / f"{name}.hea").is_file() for name in DETECTOR_RECORDS)
 
 
 def _real(folder: Path, seed: int, origin: str) -> Database:

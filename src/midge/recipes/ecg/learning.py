@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 import midge
 from midge.graph import Graph
@@ -19,7 +18,7 @@ from midge.recipes.ecg.beats import (
     gather_beats,
     network_inputs,
 )
-from midge.recipes.ecg.networks import INPUT_CODES, SAID, device_network
+from midge.recipes.ecg.networks import INPUT_CODES, SAID, BeatNetwork, device_network
 from midge.recipes.ecg.records import Record
 from midge.recipes.ecg.thresholds import Thresholds, choose_thresholds
 from midge.recipes.ecg.training import Plan, Progress, State, scores_of, train
@@ -83,7 +82,7 @@ def fold_count(records: Sequence[Record], *, quick: bool) -> int:
 
 
 def train_folds(
-    make: Callable[[], nn.Module],
+    make: Callable[[], BeatNetwork],
     beats: BeatSet,
     plan: Plan,
     seeds: Sequence[int],

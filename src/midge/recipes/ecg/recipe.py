@@ -22,7 +22,7 @@ _CHAIN = ("signals/*.py", f"{_HERE}detector.py", f"{_HERE}networks.py")
 _LEARNING = tuple(
     f"{_HERE}{name}.py"
     for name in (
-        *("stage_learning", "networks", "beats", "fibrillation", "training", "thresholds"),
+        *("stage_learning", "networks", "beats", "made_up_rhythms", "training", "thresholds"),
         *("learning", "cloud", "cascade", "uplink", "application_files"),
     )
 )
@@ -33,7 +33,7 @@ _JUDGING = tuple(
 
 RECIPE = Recipe(
     name="ecg",
-    version="1",
+    version="2",
     report="report/report.html",
     stages=(
         Stage(

@@ -20,7 +20,7 @@ from midge.recipes.ecg.report_build import systems_of
 from midge.recipes.ecg.scores import SAID
 from midge.recipes.ecg.stage_data import load_detections, load_records
 from midge.recipes.ecg.stage_learning import Learnt, load_learnt
-from midge.recipes.ecg.uplink import Traffic, send
+from midge.recipes.ecg.uplink import Received, Traffic, send
 from midge.recipes.run_log import append_run
 from midge.recipes.stage_context import StageContext
 from midge.signals import Detections
@@ -68,10 +68,35 @@ def judge(learnt: Learnt, record: Record, found: Detections) -> Arrays:
         arrays for a file; labels are indices into `SAID`.
     """
     arrays: Arrays = {"positions": found.positions}
+    scores, labels, suspicious, received = _at(learnt, record, found)
+    arrays |= {f"scores {name}": values.astype(np.float32) for name, values in scores.items()}
+    arrays |= {f"labels {name}": values for name, values in labels.items()}
+    at_reference = learnt.application.chain.describe(record.samples, record.beats)
+    _, reference, _, _ = _at(learnt, record, at_reference)
+    arrays |= {f"reference {name}": values for name, values in reference.items()}
+    return arrays | {
+        "flagged": suspicious,
+        "sent": received.spans,
+        "traffic": np.array([getattr(received.traffic, name) for name in _TRAFFIC], np.float64),
+    }
+
+
+def _at(
+    learnt: Learnt, record: Record, found: Detections
+) -> tuple[dict[str, npt.NDArray[np.float32]], Arrays, npt.NDArray[np.bool_], Received]:
+    """Scores, biases added, and labels of all systems; which beats are flagged, what went up."""
     integer = learnt.device(found)
-    scores, labels = _at(learnt, record, found, integer)
     decision = learnt.application.decision
-    _, margin, suspicious = decision.decide(integer, found.quality)
+    biased = (integer + np.asarray(decision.biases, np.int64)).astype(np.float32)
+    scores = {
+        "float": learnt.float_device(found),
+        "int8": biased,
+        "device": biased,
+        "cloud": learnt.cloud(record, found),
+    }
+    labels: Arrays = {name: values.argmax(axis=1) for name, values in scores.items()}
+    label, margin, suspicious = decision.decide(integer, found.quality)
+    labels["device"] = label.astype(np.int64)
     received = send(
         uplink_for(record.rate_hz),
         record.samples,
@@ -83,37 +108,11 @@ def judge(learnt: Learnt, record: Record, found: Detections) -> Arrays:
         learnt.payloads(integer, found),
     )
     confirmed, answered = learnt.confirm(record, found, received)
-    scores["cascade"] = scores["device"].copy()
+    scores["cascade"] = biased.copy()
     scores["cascade"][:, 0] += BEHIND
     scores["cascade"][answered] = confirmed[answered]
     labels["cascade"] = np.where(answered, confirmed.argmax(axis=1), labels["device"])
-    arrays |= {f"scores {name}": values.astype(np.float32) for name, values in scores.items()}
-    arrays |= {f"labels {name}": values for name, values in labels.items()}
-    at_reference = learnt.application.chain.describe(record.samples, record.beats)
-    _, reference = _at(learnt, record, at_reference, learnt.device(at_reference))
-    arrays |= {f"reference {name}": values for name, values in reference.items()}
-    return arrays | {
-        "flagged": suspicious,
-        "sent": received.spans,
-        "traffic": np.array([getattr(received.traffic, name) for name in _TRAFFIC], np.float64),
-    }
-
-
-def _at(
-    learnt: Learnt, record: Record, found: Detections, integer: npt.NDArray[np.int8]
-) -> tuple[dict[str, npt.NDArray[np.float32]], Arrays]:
-    """Scores, biases added, and labels of the systems that judge each beat for itself."""
-    decision = learnt.application.decision
-    biased = (integer + np.asarray(decision.biases, np.int64)).astype(np.float32)
-    scores = {
-        "float": learnt.float_device(found),
-        "int8": biased,
-        "device": biased,
-        "cloud": learnt.cloud(record, found),
-    }
-    labels: Arrays = {name: values.argmax(axis=1) for name, values in scores.items()}
-    labels["device"] = decision.decide(integer, found.quality)[0].astype(np.int64)
-    return scores, labels
+    return scores, labels, suspicious, received
 
 
 def _read(folder: Path, record: Record) -> Judged:

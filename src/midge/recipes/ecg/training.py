@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from midge.errors import UserError
 from midge.recipes.ecg.beats import BeatSet
-from midge.recipes.ecg.fibrillation import COLUMNS, fibrillation_features
+from midge.recipes.ecg.made_up_rhythms import COLUMNS, made_up_features
+from midge.recipes.ecg.networks import BeatNetwork
 
 Progress = Callable[[float, float, str], None]
 """(done, total, what) -> nothing."""
@@ -38,13 +39,17 @@ class Plan:
         draws: Beats of an epoch.
         batch: Beats of a step.
         rate: The largest learning rate, of one cycle.
+        rhythm_rate: That of what sees features alone, in units of `rate`: these layers are small,
+            and learn too little in the time that the convolutions take.
         decay: Weight decay.
         shares: Of N, S and V among what is drawn.
         patient_power: A patient with k beats of a class is drawn as often as k to this power says:
             0 is evenly over patients, 1 evenly over beats.
         smoothing: Of the labels.
         averaging: Of the weights that are kept: what stays of their mean at a step.
-        fibrillation: Share of the N beats that get the rhythm of atrial fibrillation.
+        fibrillation: Share of the N beats that get the rhythm of a made-up fibrillation.
+        usual: Share of the N beats that get theirs in any other made-up rhythm.
+        early: Share of the S beats that get theirs in one.
         gain: Standard deviation of the factor on a window.
         noise: Standard deviation of what is added to points of a window.
         jitter: Standard deviation of what is added to features.
@@ -55,12 +60,15 @@ class Plan:
     draws: int = 9000
     batch: int = 128
     rate: float = 4e-3
+    rhythm_rate: float = 3.0
     decay: float = 1e-2
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
     patient_power: float = 0.5
     smoothing: float = 0.05
     averaging: float = 0.99
     fibrillation: float = 0.25
+    usual: float = 0.15
+    early: float = 0.30
     gain: float = 0.25
     noise: float = 0.04
     jitter: float = 0.04
@@ -93,7 +101,7 @@ def repeatable(seed: int) -> Any:
 
 
 def train(
-    make: Callable[[], nn.Module],
+    make: Callable[[], BeatNetwork],
     beats: BeatSet,
     plan: Plan,
     *,
@@ -137,24 +145,28 @@ class _Run:
     """
 
     def __init__(
-        self, make: Callable[[], nn.Module], beats: BeatSet, plan: Plan, seed: int
+        self, make: Callable[[], BeatNetwork], beats: BeatSet, plan: Plan, seed: int
     ) -> None:
         self._plan = plan
         self._seed = seed
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._network = make().to(self._device).train()
         self.average = copy.deepcopy(self._network).eval()
-        self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=plan.rate, weight_decay=plan.decay
-        )
+        groups, rates = _groups(self._network, plan)
+        self._optimizer = torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.decay)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, plan.rate, total_steps=plan.steps, pct_start=0.2
+            self._optimizer, rates, total_steps=plan.steps, pct_start=0.2
         )
         self._windows = torch.from_numpy(beats.windows)
         self._features = torch.from_numpy(beats.features)
         self._labels = torch.from_numpy(beats.labels)
         self._chances = torch.from_numpy(draw_chances(beats, plan))
-        self._rhythms = torch.from_numpy(fibrillation_features(seed))
+        made_up = made_up_features()
+        self._rhythms = (
+            (0, plan.fibrillation, torch.from_numpy(made_up.fibrillation)),
+            (0, plan.usual, torch.from_numpy(made_up.usual)),
+            (1, plan.early, torch.from_numpy(made_up.early)),
+        )
         self.epoch = 0
 
     def resume(self, checkpoint: Path) -> None:
@@ -233,7 +245,7 @@ class _Run:
     def _varied(
         self, windows: Tensor, features: Tensor, labels: Tensor, random: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Other amplitudes, places, slopes and noise; now and then the rhythm of fibrillation."""
+        """Other amplitudes, places, slopes and noise; now and then a made-up rhythm."""
         plan, count, points = self._plan, len(windows), windows.shape[-1]
 
         def normal(*shape: int) -> Tensor:
@@ -245,11 +257,22 @@ class _Run:
         level = 1.5 * plan.noise * normal(count, 1, 1, 1)
         noise = plan.noise * normal(count, 1, 1, points)
         varied = features + plan.jitter * normal(*features.shape)
-        chosen = (torch.rand(count, generator=random) < plan.fibrillation) & (labels == 0)
-        at = chosen.nonzero()[:, 0]
-        rows = torch.randint(0, len(self._rhythms), (len(at),), generator=random)
-        varied[at[:, None], torch.tensor(COLUMNS)[None]] = self._rhythms[rows]
+        lot = torch.rand(count, generator=random)
+        for label, share, rhythms in self._rhythms:
+            # Below zero the beat has a rhythm already.
+            at = ((lot >= 0) & (lot < share) & (labels == label)).nonzero()[:, 0]
+            rows = torch.randint(0, len(rhythms), (len(at),), generator=random)
+            varied[at[:, None], torch.tensor(COLUMNS)[None]] = rhythms[rows]
+            lot = torch.where(labels == label, lot - share, lot)
         return moved + slope + level + noise, varied
+
+
+def _groups(network: BeatNetwork, plan: Plan) -> tuple[list[dict[str, Any]], list[float]]:
+    """Parameters that are learnt at the same rate, and these rates."""
+    quick = network.of_rhythm()
+    known = {id(parameter) for parameter in quick}
+    rest = [p for p in network.parameters() if id(p) not in known]
+    return [{"params": rest}, {"params": quick}], [plan.rate, plan.rate * plan.rhythm_rate]
 
 
 def draw_chances(beats: BeatSet, plan: Plan) -> np.ndarray[Any, np.dtype[np.float64]]:
