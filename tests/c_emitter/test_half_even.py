@@ -21,8 +21,9 @@ KINDS = {
 ROUNDED = [
     kernel
     for kernel in dict.fromkeys(k for kind in sorted(KINDS) for k in KERNELS[kind])
-    if kernel.types == (DType.INT8,)
+    if kernel.types == (DType.INT8,) and kernel.rank < 19
 ]
+"""Generated tiles and Helium have no such rounding: `Kernel.applies` says so."""
 
 
 @pytest.mark.parametrize("kernel", ROUNDED, ids=name_of)

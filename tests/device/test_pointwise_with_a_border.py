@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-import midge
 from midge.driver.samples import random_sample
 from midge.graph import interpret
 from midge.graph.ops.conv_2d import Conv2D
 from midge.synthetic.model_description import Conv2DOptions
 from midge.synthetic.network_builder import NetworkBuilder
+from support.kernels import compile_with
 from support.networks import INPUT, bell_weights, imported, network
 
 FILE = "conv_2d_s8.h"
@@ -22,7 +22,7 @@ def test_the_border_is_not_read_from_the_image() -> None:
         return builder.conv_2d(x, bell_weights(builder, (6, 1, 1, 5)), Conv2DOptions("VALID"))
 
     graph = imported(network("padded_1x1", add))
-    artifact = midge.compile(graph, target="cortex-m0plus")
+    artifact = compile_with("portable", graph, "cortex-m0plus")
     (op,) = artifact.graph.ops
     assert isinstance(op.attributes, Conv2D)
     assert (op.attributes.pad_before, op.attributes.pad_after) == ((1, 2), (2, 1))

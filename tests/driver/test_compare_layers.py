@@ -13,6 +13,7 @@ from midge.errors import InternalError, UserError
 from midge.graph import interpret
 from midge.virtual_mcu import UnicornMachine
 from support.faults import FlippedInstruction, flipped_instructions, with_flipped_bits
+from support.kernels import compile_with
 from support.networks import (
     Array,
     dense,
@@ -45,7 +46,7 @@ def test_every_layer_of_sound_networks_is_equal(made, core: str) -> None:  # typ
 
 
 def test_difference_names_layer_element_and_both_values() -> None:
-    artifact = midge.compile(imported(mobile_chain()), target="cortex-m0plus")
+    artifact = compile_with("portable", imported(mobile_chain()), "cortex-m0plus")
     third = artifact.graph.ops[2]
     assert third.kind == "conv_2d"
     (tensor,) = third.outputs
@@ -125,7 +126,8 @@ def test_one_flipped_bit_of_a_kernels_code_is_found(
     (tensor,) = layer.outputs
     # As an output of the network, the layer's result is read without stopping behind the layer.
     kept = tuple(dict.fromkeys((*graph.outputs, tensor)))
-    artifact = midge.compile(replace(graph, outputs=kept), target=core)
+    variant = "dsp" if core == "cortex-m4" else "portable"
+    artifact = compile_with(variant, replace(graph, outputs=kept), core)
     symbol = artifact.emitted.layer_symbols[number]
     assert symbol is not None
     sample = random_sample(artifact.graph)
@@ -150,7 +152,7 @@ def test_one_flipped_bit_of_a_kernels_code_is_found(
 
 def test_difference_is_found_in_the_sample_that_shows_it() -> None:
     # The DSP kernel's weights start with four of the first output.
-    artifact = midge.compile(imported(dense()), target="cortex-m4")
+    artifact = compile_with("dsp", imported(dense()), "cortex-m4")
     faulty = with_flipped_bits(artifact, "net_00_fully_connected_weights", 3, 0x40)
     batch: Array = np.full((3, 8), 100, np.int8)
     # Stored zeros hide a weight, whatever it is.

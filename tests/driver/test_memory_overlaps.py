@@ -16,6 +16,7 @@ from midge.synthetic import random_network
 from midge.synthetic.model_description import AddOptions, FullyConnectedOptions, Pool2DOptions
 from midge.synthetic.network_builder import NetworkBuilder
 from midge.virtual_mcu import MemoryView, UnicornMachine
+from support.kernels import compile_with
 from support.networks import (
     INPUT,
     Array,
@@ -168,7 +169,7 @@ def test_poison_sees_an_overlap_that_goes_a_step_too_far(
     core = "cortex-m4" if kernel.variant == "dsp" else "cortex-m3"
 
     def compiled() -> Artifact:
-        artifact = midge.compile(graph, target=core)
+        artifact = compile_with(kernel.variant, graph, core)
         assert artifact.choice == (kernel,)
         assert len(artifact.plan.shared) == 1
         return artifact

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from midge.c_emitter.kernel import TileFunction
 
 _LONGEST_STRING = 3900
-"""C99 promises 4095 characters (5.2.4.1); the first line, and what IT holds together, come on top."""
+"""C99 promises 4095 characters (5.2.4.1); the first line and what IT holds together come on top."""
 _IT = re.compile("it[te]{0,3}")
 SAVED = ("r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "lr")
 """What a tile that uses every register saves (AAPCS32, section 6.1.1); 36 bytes."""

@@ -32,7 +32,7 @@ MIDGE_KERNEL void midge_conv_2d_s8_dot_pointwise(
         if (tiles > 0) {
             tile(columns, stream, y, end, tiles);
         }
-        if (whole < count) {
+        if (rest != NULL && whole < count) {
             tile(columns + tiles * p->tile_words, stream, rest, end, 1);
             MIDGE_COPY(y + whole * p->out_c, rest, (count - whole) * p->out_c);
         }

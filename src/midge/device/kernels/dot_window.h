@@ -103,7 +103,7 @@ MIDGE_KERNEL void midge_conv_2d_s8_dot_window(
             if (tiles > 0) {
                 tile(table, stream, y, end, tiles);
             }
-            if (whole < w->out_w) {
+            if (rest != NULL && whole < w->out_w) {
                 tile(table, stream, rest, end, 1);
                 MIDGE_COPY(y + whole * w->out_c, rest, (w->out_w - whole) * w->out_c);
             }
