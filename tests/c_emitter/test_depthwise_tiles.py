@@ -11,6 +11,7 @@ import pytest
 
 from midge.c_emitter import KERNELS, Kernel, Layer, layers_of
 from midge.c_emitter.kernels import depthwise_tiles
+from midge.c_emitter.tiles.depthwise_columns import PAIRS
 from midge.c_emitter.tiles.rescale import Form
 from midge.driver import Artifact, compile_graph
 from midge.graph import (
@@ -174,6 +175,40 @@ def test_rows_are_the_same_at_every_level(level: str, cc: str) -> None:
     artifact = compile_graph(graph, target="cortex-m4", cc=cc, optimisation=level)
     assert {k.variant for k in artifact.choice if k is not None} <= {"tiles", "tiles_lean"}
     assert not unequal_outputs(artifact)
+
+
+def test_columns_of_every_number_of_pairs() -> None:
+    """Narrow images, so high that a band holds as many pairs as stand side by side."""
+    b = GraphBuilder()
+    ends = []
+    for number, pairs in enumerate(PAIRS):
+        channels, steps = (3, 4)[number % 2], pairs - 1
+        shape = (1, steps + steps, 1 + number % 3, channels)
+        x = b.add(Tensor(f"x{number}", shape, DType.INT8, Quantization.per_tensor(1.0, -7)))
+        weights = weights_of(np.random.default_rng(number), (1, 3, 1, channels), 2)
+        scales = Quantization(np.ones(channels, np.float32), np.zeros(channels, np.int64), 3)
+        w = b.add(Tensor(f"w{number}", weights.shape, DType.INT8, scales, weights))
+        attributes = DepthwiseConv2D(
+            stride=(1, 1), pad_before=(1, 0), pad_after=(1, 0), rounding=Rounding.SINGLE
+        )
+        to = Quantization.per_tensor(200.0, 3)
+        ends.append((x, b.one(f"y{number}", attributes, (x, w), quantization=to)))
+    graph = verify(b.graph("pairs", [x for x, _ in ends], [y for _, y in ends]))
+    (kernel,) = (k for k in TILES if k.variant == "tiles")
+    names = {kernel.tiles(layer)[0].name for layer in layers_of(graph)}
+    assert len(names) > len(PAIRS) // 2
+    assert not unequal(graph, kernel, Bench("cortex-m4"))
+
+
+def test_layers_share_columns() -> None:
+    """The function depends on neither shape, channels, group nor zero point."""
+    found: dict[str, set[str]] = {}
+    for layer in layers():
+        if TILES[-1].applies(layer):
+            columns, _ = TILES[-1].tiles(layer)
+            found.setdefault(columns.name, set()).add(columns.text)
+    assert all(len(texts) == 1 for texts in found.values())
+    assert len(found) <= 2 * len(PAIRS)
 
 
 def test_layers_meet_every_form_and_way() -> None:

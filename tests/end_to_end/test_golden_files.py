@@ -105,10 +105,7 @@ def test_the_cortex_m4_stays_within_its_bounds(network: str) -> None:
     assert result.flash_bytes.weights <= 1.5 * graph.constant_bytes()
     assert result.ram_bytes.static == 0
     bound = result.ram_bytes.stack_bound
-    # A depthwise layer of vww01 has tiles of two widths and calls them through a register, which
-    # the analysis does not follow: its bound is unknown, and reported so.
-    assert (bound is None) == network.startswith("vww01")
-    assert bound is None or result.ram_bytes.stack_peak <= bound
+    assert bound is not None and result.ram_bytes.stack_peak <= bound
 
 
 def _need_programs(machine: Machine) -> None:

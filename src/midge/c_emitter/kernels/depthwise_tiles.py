@@ -12,9 +12,10 @@ from midge.c_emitter.tiles.depthwise import (
     DepthwiseTile,
     depthwise_function,
     depthwise_stream,
+    is_worth_doubling,
 )
 from midge.c_emitter.tiles.depthwise_bands import SCRATCH_BYTES, Band, Shape, fastest, leanest
-from midge.c_emitter.tiles.depthwise_columns import ColumnsTile, columns_function
+from midge.c_emitter.tiles.depthwise_columns import TOGETHER, ColumnsTile, columns_function
 from midge.c_emitter.tiles.rescale import Int64Array, Rescale, Sums, plan_rescale, sums_of
 from midge.graph import DType
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
@@ -64,25 +65,22 @@ class DepthwiseTiles(Kernel):
         return _shape(layer).distance(self._band(layer)) if index == 0 else None
 
     def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
-        """Columns of a group, columns of the last group, and the rows."""
-        loads = (columns_function(tile) for tile in self._columns_tiles(layer))
-        return (*loads, depthwise_function(self._tile(layer)))
+        """Columns, and the rows."""
+        load, rows = self._columns_tile(layer), self._tile(layer)
+        return columns_function(load), depthwise_function(rows)
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights, lifted bias and factors in one stream."""
         x, numbers = layer.input(0), _numbers_of(layer)
         shape, band = _shape(layer), self._band(layer)
-        channels = shape.channels
         stream = depthwise_stream(numbers.weights, numbers.bias, numbers.rescale)
-        loads = [tile.name for tile in self._columns_tiles(layer)]
         return Call(
             (
                 places.inputs[0],
                 places.outputs[0],
                 places.constant("stream"),
                 f"(uint32_t *)(void *){places.scratch}",
-                loads[0],
-                loads[-1],
+                self._columns_tile(layer).name,
                 self._tile(layer).name,
             ),
             "midge_depthwise_rows",
@@ -90,13 +88,15 @@ class DepthwiseTiles(Kernel):
                 "batches": x.shape[0],
                 "in_h": shape.image[0],
                 "in_w": shape.image[1],
-                "channels": channels,
+                "channels": shape.channels,
                 "out_h": shape.output[0],
                 "out_w": shape.output[1],
                 "pad_top": shape.window.pad_before[0],
                 "rows": 2 if shape.is_dense else 1,
                 "steps": band.steps,
+                "pairs": band.pairs,
                 "group": band.group,
+                "x_zero": x.zero_point,
             },
             (Constant("stream", stream),),
         )
@@ -112,20 +112,15 @@ class DepthwiseTiles(Kernel):
         return DepthwiseTile(
             shape.columns,
             shape.channels,
-            band.steps + 1,
+            band.group,
+            band.pairs,
             shape.is_dense,
+            is_worth_doubling(shape.output[1], band.steps),
             _numbers_of(layer).rescale,
         )
 
-    def _columns_tiles(self, layer: Layer) -> tuple[ColumnsTile, ...]:
-        shape, band = _shape(layer), self._band(layer)
-        groups = dict.fromkeys((band.group, shape.channels % band.group or band.group))
-        return tuple(
-            ColumnsTile(
-                shape.image[1], shape.channels, group, band.steps + 1, layer.input(0).zero_point
-            )
-            for group in groups
-        )
+    def _columns_tile(self, layer: Layer) -> ColumnsTile:
+        return ColumnsTile(self._band(layer).pairs, _shape(layer).channels < TOGETHER)
 
 
 def _shape(layer: Layer) -> Shape:

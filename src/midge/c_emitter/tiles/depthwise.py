@@ -1,6 +1,7 @@
 """Tiles of depthwise convolutions: windows of up to 3x3, one output a channel, two rows at a time.
 
-The image of a channel stands column by column. A word holds two rows of it, 16 bits each::
+The image stands column by column, a column channel by channel. A word holds two rows of a channel,
+16 bits each::
 
     column j:   (x[2p, j], x[2p+1, j])   (x[2p+2, j], x[2p+3, j])   ...
 
@@ -31,8 +32,8 @@ STRAIGHT_OUTPUTS = 12
 """Rows of so many outputs are written out; longer ones become a loop."""
 LOOP_COLUMNS = 6
 """Columns of a round of that loop at stride 1, at most."""
-DOUBLED_OUTPUTS, DOUBLED_PAIRS = 6, 4
-"""Rows of up to so many outputs are made two a round, where a band has more pairs than that."""
+DOUBLED_OUTPUTS, DOUBLED_STEPS = 6, 4
+"""Rows of up to so many outputs are made two a round, in bands of so many steps or more."""
 LARGEST_STEP = 1020
 """Of LDRD's offset."""
 _POST_INDEX = 255
@@ -98,39 +99,44 @@ class DepthwiseTile:
     Attributes:
         columns: Of the windows.
         channels: Bytes from one output pixel to the next.
-        pairs: Words that stand side by side: pairs of rows of a band.
+        group: Channels whose columns stand together.
+        pairs: Words that stand side by side, for as many pairs of rows at most.
         is_dense: Output rows come in twos, at row stride 1; otherwise one by one, at stride 2.
+        is_doubled: A round makes two short rows.
         rescale: What becomes of the sums.
     """
 
     columns: Columns
     channels: int
+    group: int
     pairs: int
     is_dense: bool
+    is_doubled: bool
     rescale: Rescale
 
     @property
     def column_bytes(self) -> int:
         """From one column of a channel to the next."""
-        return 4 * self.pairs
+        return self.channel_bytes * self.group
 
     @property
     def channel_bytes(self) -> int:
         """From one channel to the next."""
-        return self.column_bytes * self.columns.width
-
-    @property
-    def is_doubled(self) -> bool:
-        """A round makes two short rows."""
-        return self.columns.outputs <= DOUBLED_OUTPUTS and self.pairs > DOUBLED_PAIRS
+        return 4 * self.pairs
 
     @property
     def name(self) -> str:
         """Of the function: two tiles of one name are one function."""
         c = self.columns
         window = f"{c.width}x{c.outputs}_k{c.taps}s{c.stride}p{c.pad}"
-        rows = "two" if self.is_dense else "one"
-        return f"midge_depthwise_{window}_{rows}_c{self.channels}_t{self.pairs}_{self.rescale.key}"
+        rows = ("two" if self.is_dense else "one") + "_doubled" * self.is_doubled
+        places = f"c{self.channels}_g{self.group}_t{self.pairs}"
+        return f"midge_depthwise_{window}_{rows}_{places}_{self.rescale.key}"
+
+
+def is_worth_doubling(outputs: int, steps: int) -> bool:
+    """Whether rows of so few outputs, of bands of so many steps, are made two a round."""
+    return outputs <= DOUBLED_OUTPUTS and steps >= DOUBLED_STEPS
 
 
 def depthwise_stream(

@@ -12,29 +12,20 @@ from functools import cached_property, lru_cache
 
 from midge.c_emitter import overlap
 from midge.c_emitter.tiles.depthwise import Columns
-from midge.c_emitter.tiles.depthwise_columns import pixels_together
+from midge.c_emitter.tiles.depthwise_columns import PAIRS, TOGETHER
 from midge.graph.window import Window
 
 SCRATCH_BYTES = 4096
 """For the columns of a band; a layer whose single pair of rows takes more has no such kernel."""
 _GROUPS = (4, 8, 12, 16, 24, 32, 48, 64)
-_LARGEST_CHANNEL = 4092
-"""Bytes of a channel's columns that one instruction steps over."""
-_LARGEST_COLUMN = 1020
-"""Bytes of a column that LDRD steps over."""
-
-
 _OUTPUT = 10
 """Instructions of an output: products, rescaling, store."""
 _INSTRUCTIONS_A_BYTE = 0.25
 """What the fastest band may cost more for a byte less."""
-_CALLS, _CHANNEL = 110, 30
+_CALLS, _CHANNEL = 90, 30
 """Instructions of a group of a band, and of a channel of it, besides those that follow."""
-
-
-def _pixel_cost(group: int, width: int) -> float:
-    """Instructions that turn a pixel of two rows into columns."""
-    return 2.5 * group + 2 * (-(-group // 8)) + 3 / pixels_together(group, width)
+_PIXEL, _ROW = 13, 20
+"""Instructions that turn four channels of two rows into columns, of a pixel and besides."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +39,11 @@ class Band:
 
     steps: int
     group: int
+
+    @property
+    def pairs(self) -> int:
+        """Words that stand side by side: one more than the steps, and often the same number."""
+        return next(pairs for pairs in PAIRS if pairs > self.steps)
 
 
 @dataclass(frozen=True)
@@ -86,16 +82,11 @@ class Shape:
 
     def scratch_bytes(self, band: Band) -> int:
         """Columns of a group of channels."""
-        return 4 * self.image[1] * (band.steps + 1) * band.group
+        return 4 * self.image[1] * band.pairs * band.group
 
     def fits(self, band: Band, scratch_bytes: int) -> bool:
         """Whether columns find room, and instructions reach them."""
-        column_bytes = 4 * (band.steps + 1)
-        return (
-            self.scratch_bytes(band) <= scratch_bytes
-            and column_bytes * self.columns.stride <= _LARGEST_COLUMN
-            and column_bytes * self.image[1] <= _LARGEST_CHANNEL
-        )
+        return band.steps < PAIRS[-1] and self.scratch_bytes(band) <= scratch_bytes
 
     def cost(self, band: Band) -> float:
         """About how many instructions a layer takes besides its products and stores."""
@@ -103,7 +94,8 @@ class Shape:
         groups = [band.group] * (self.channels // band.group)
         groups += [self.channels % band.group] if self.channels % band.group else []
         pairs = self.all_steps + bands
-        loads = pairs * self.image[1] * sum(_pixel_cost(g, self.image[1]) for g in groups)
+        fours = sum(-(-group // TOGETHER) for group in groups)
+        loads = pairs * fours * (_PIXEL * self.image[1] + _ROW)
         return loads + bands * (_CALLS * len(groups) + _CHANNEL * self.channels)
 
     def distance(self, band: Band) -> int:
