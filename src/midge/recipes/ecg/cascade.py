@@ -50,20 +50,21 @@ def confirm(
         context. The others' scores are zeros.
     """
     samples, known = excerpt(received.stretches, size)
-    scores = np.zeros((positions.size, len(SAID)), np.float32)
-    answered = np.zeros(positions.size, np.bool_)
     # How many samples in front of each are known.
     count = np.concatenate([[0], np.cumsum(known)])
     half = round(CONTEXT_S * rate_hz)
+    asked_at, asked_codes = [np.zeros(0, np.int64)], [np.zeros((0, len(FEATURES)), np.int8)]
     for stretch in received.stretches:
         at, codes = stretch.positions, stretch.payloads[:, len(SAID) :].view(np.int8)
         begin, end = np.maximum(at - half, 0), np.minimum(at + half, size)
         whole = count[end] - count[begin] == end - begin
-        asked = whole & (stretch.priorities > 0)
-        index = np.searchsorted(positions, at[asked])
-        found = positions[np.minimum(index, positions.size - 1)] == at[asked]
-        index = index[found]
-        scores[index] = cloud_scores(members, samples, rate_hz, at[asked][found],
-                                     codes[asked][found])  # fmt: skip
-        answered[index] = True
+        asked = whole & (stretch.priorities > 0) & np.isin(at, positions)
+        asked_at.append(at[asked])
+        asked_codes.append(codes[asked])
+    at, codes = np.concatenate(asked_at), np.concatenate(asked_codes)
+    scores = np.zeros((positions.size, len(SAID)), np.float32)
+    answered = np.zeros(positions.size, np.bool_)
+    index = np.searchsorted(positions, at)
+    scores[index] = cloud_scores(members, samples, rate_hz, at, codes)
+    answered[index] = True
     return scores, answered

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,9 +11,10 @@ import numpy as np
 
 from midge.driver.application import ApplicationRun, compile_application
 from midge.recipes.ecg.application_files import read_application
-from midge.recipes.ecg.records import Int16Array, Record
+from midge.recipes.ecg.records import Int16Array
 from midge.recipes.ecg.stage_data import load_records
 from midge.recipes.ecg.stage_learning import load_application
+from midge.recipes.processes import each
 from midge.recipes.stage_context import StageContext
 from midge.signals import Chain, Detections, Events
 from midge.virtual_mcu import target
@@ -27,7 +22,6 @@ from midge.virtual_mcu import target
 BOARDS = ("nrf52840", "rp2040", "esp32c3")
 """A Cortex-M4, a Cortex-M0+ and a RISC-V without floating point; the named board comes first."""
 QUICK_BOARDS = 1
-MOST_PROCESSES = 2
 CHOSEN = ("100", "200", "232", "233")
 """Test records that go to the device first: a quiet one, V in noise, many S, V of many forms."""
 
@@ -78,7 +72,8 @@ def emulate_boards(context: StageContext) -> None:
     jobs = [Job(board, name) for board in boards_for(context) for name in names]
     left = [job for job in jobs if not (context.folder / _file(job)).exists()]
     made, chain = context.inputs["quantise"], load_application(context).chain
-    for number, (job, result) in enumerate(_results(left, made, chain, by_name)):
+    work = [(job, made, chain, by_name[job.record].samples) for job in left]
+    for number, (job, result) in enumerate(each(_do, work)):
         context.save_json(_file(job), result)
         context.progress.at(number + 1, len(left), f"record {job.record} on {job.board}")
     found = {job: json.loads((context.folder / _file(job)).read_text("utf-8")) for job in jobs}
@@ -87,36 +82,6 @@ def emulate_boards(context: StageContext) -> None:
         for board in boards_for(context)
     ]
     context.save_json("boards.json", boards)
-
-
-def _results(
-    jobs: Sequence[Job], made: Path, chain: Chain, records: Mapping[str, Record]
-) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """What each job comes to, as they end: on two processors where there are two."""
-    if len(jobs) < 2:
-        for job in jobs:
-            yield job, run_on_board(made, chain, job.board, records[job.record].samples)
-        return
-    # Not forked: PyTorch's threads do not survive that.
-    spawned = multiprocessing.get_context("spawn")
-    work = [(job, made, chain, records[job.record].samples) for job in jobs]
-    with _interrupts_left_alone():
-        pool = spawned.Pool(min(MOST_PROCESSES, os.cpu_count() or 1))
-    with pool:
-        yield from pool.imap_unordered(_do, work)
-
-
-@contextlib.contextmanager
-def _interrupts_left_alone() -> Iterator[None]:
-    """Processes that start meanwhile do not hear Ctrl-C: it is for the one that ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _do(work: tuple[Job, Path, Chain, Int16Array]) -> tuple[Job, dict[str, Any]]:

@@ -21,6 +21,7 @@ from midge.recipes.ecg.scores import SAID
 from midge.recipes.ecg.stage_data import load_detections, load_records
 from midge.recipes.ecg.stage_learning import Learnt, load_learnt
 from midge.recipes.ecg.uplink import Received, Traffic, send
+from midge.recipes.processes import each
 from midge.recipes.run_log import append_run
 from midge.recipes.stage_context import StageContext
 from midge.signals import Detections
@@ -42,12 +43,28 @@ def evaluate(context: StageContext) -> None:
     """
     records = load_records(context, "test")
     found = load_detections(context, [record.name for record in records])
-    learnt = load_learnt(context)
-    for number, (record, detections) in enumerate(zip(records, found, strict=True)):
-        context.progress.at(number, len(records), f"record {record.name}")
-        if not (context.folder / f"{record.name}.npz").exists():
-            context.save_arrays(f"{record.name}.npz", judge(learnt, record, detections))
+    left = [
+        (record, detections)
+        for record, detections in zip(records, found, strict=True)
+        if not (context.folder / f"{record.name}.npz").exists()
+    ]
+    for number, (name, arrays) in enumerate(each(_judge, left, _learn, (context,))):
+        context.save_arrays(f"{name}.npz", arrays)
+        context.progress.at(number + 1, len(left), f"record {name}")
     _log(context, [_read(context.folder, record) for record in records])
+
+
+_LEARNT: list[Learnt] = []
+"""Of this process: read once, for all the records that it judges."""
+
+
+def _learn(context: StageContext) -> None:
+    _LEARNT[:] = [load_learnt(context)]
+
+
+def _judge(work: tuple[Record, Detections]) -> tuple[str, Arrays]:
+    record, found = work
+    return record.name, judge(_LEARNT[0], record, found)
 
 
 def load_judged(context: StageContext) -> list[Judged]:
