@@ -9,7 +9,7 @@ import pytest
 from test_kernel_variants import layers_by_kind
 
 from midge.c_emitter import KERNELS, Kernel
-from midge.c_emitter.tiles import dot
+from midge.c_emitter.tiles import dot_stream as dot
 from midge.c_emitter.tiles.asm import Assembly, registers
 from midge.graph import DType
 

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from midge.c_emitter import overlap
-from midge.c_emitter.kernel import Call, Layer, Places
-from midge.c_emitter.tiles import dot
-from midge.c_emitter.tiles.dot import DotShape, DotTile, Weights
-from midge.c_emitter.tiles.dot_kernel import DotKernel, in_fours, is_pointwise, ways
+from midge.c_emitter.kernel import Call, Layer, Places, TileFunction
+from midge.c_emitter.tiles import dot_shapes
+from midge.c_emitter.tiles.dot_fill import FILLED_PIXELS, fill_function
+from midge.c_emitter.tiles.dot_kernel import DotKernel, in_fours, is_pointwise, pixels_tile, ways
+from midge.c_emitter.tiles.dot_shapes import DotShape, Weights
+from midge.c_emitter.tiles.dot_tile import DotTile
 from midge.c_emitter.tiles.rescale import Int64Array
 
 _CHUNK_BYTES = 384
@@ -30,7 +32,10 @@ class DotPointwise(DotKernel):
     @property
     def shape(self) -> DotShape:
         """Three pixels by two outputs; with weights of 16 bits two pixels."""
-        return dot.S16_2X2_TOGETHER if self.form is Weights.S16 else dot.MIXED_3X2_TOGETHER
+        return {
+            Weights.S16: dot_shapes.S16_3X2_TOGETHER,
+            Weights.MIXED: dot_shapes.MIXED_3X2_TOGETHER,
+        }[self.form]
 
     def applies(self, layer: Layer) -> bool:
         """Windows of a single pixel, one for each pixel of the input."""
@@ -39,7 +44,7 @@ class DotPointwise(DotKernel):
     def _tile(self, layer: Layer) -> DotTile:
         outputs, *_, in_c = layer.input(1).shape
         words = -(-in_c // 4) * 2
-        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=self.unroll)
+        return pixels_tile(self.shape, words, outputs, self._bound(layer), self.unroll)
 
     def _taps(self, layer: Layer) -> Int64Array:
         return in_fours(self._weights(layer))[:, None]
@@ -66,6 +71,15 @@ class DotPointwise(DotKernel):
         """The pixels of a chunk, widened, and the outputs of a last one that is not full."""
         return self._columns_bytes(layer), self._rest_bytes(layer)
 
+    def _is_filled(self, layer: Layer) -> bool:
+        """Whether a generated function widens the pixels."""
+        return layer.input(0).shape[3] % 4 == 0 and self.shape.pixels == FILLED_PIXELS
+
+    def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
+        """The innermost loops."""
+        fill = (fill_function(layer.input(0).shape[3]),) if self._is_filled(layer) else ()
+        return (*fill, *super().tiles(layer))
+
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A chunk's pixels are widened before its outputs are written."""
         if index != 0:
@@ -82,8 +96,9 @@ class DotPointwise(DotKernel):
         if self._rest_bytes(layer):
             rest = f"(int8_t *)({places.scratch} + {self._columns_bytes(layer)})"
         tile = self._tile(layer)
+        fill = fill_function(layer.input(0).shape[3]).name if self._is_filled(layer) else "NULL"
         return Call(
-            (places.inputs[0], places.outputs[0], *ends, columns, rest, tile.name),
+            (places.inputs[0], places.outputs[0], *ends, columns, rest, fill, tile.name),
             "midge_dot_pointwise",
             {
                 "pixels": self._pixels(layer),
@@ -107,7 +122,7 @@ class DotFullyConnected(DotKernel):
     def _tile(self, layer: Layer) -> DotTile:
         outputs, inputs = layer.input(1).shape
         words = -(-inputs // 4) * 2
-        shape = dot.S16_1X4 if self.form is Weights.S16 else dot.MIXED_1X4
+        shape = dot_shapes.S16_1X4 if self.form is Weights.S16 else dot_shapes.MIXED_1X4
         return DotTile(shape, 1, words, (), outputs, self._bound(layer), unroll=_UNROLL_ROW)
 
     def _taps(self, layer: Layer) -> Int64Array:

@@ -11,24 +11,29 @@ import numpy as np
 
 from midge.c_emitter import overlap
 from midge.c_emitter.kernel import Call, Layer, Places
-from midge.c_emitter.tiles import dot
-from midge.c_emitter.tiles.dot import DotShape, DotTile, Weights
+from midge.c_emitter.tiles import dot_shapes
 from midge.c_emitter.tiles.dot_kernel import (
     DotKernel,
     conv_of,
     in_fours,
     is_pointwise,
     is_ungrouped,
+    pixels_tile,
     ways,
 )
+from midge.c_emitter.tiles.dot_shapes import DotShape, Weights
+from midge.c_emitter.tiles.dot_tile import DotTile
 from midge.c_emitter.tiles.rescale import Int64Array
 from midge.c_emitter.windowed import window_distance, window_fields
 
 _WINDOW_SHAPES = {
-    Weights.MIXED: ((dot.MIXED_2X2_APART, 13), (dot.MIXED_3X2_APART, 18)),
-    Weights.S16: ((dot.S16_2X2_APART, 11), (dot.S16_3X2_APART, 16)),
+    Weights.MIXED: ((dot_shapes.MIXED_2X2_APART, 13), (dot_shapes.MIXED_3X2_APART, 18)),
+    Weights.S16: ((dot_shapes.S16_2X2_APART, 11), (dot_shapes.S16_3X2_APART, 16)),
 }
 """Two, and three, pixels by two outputs, and the instructions of a step of each."""
+
+_BAND_BYTES = 1024
+"""Of rows that are copied for a row of windows; larger ones are gathered window by window."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,9 @@ class DotShared(_WindowKernel):
     @property
     def shape(self) -> DotShape:
         """Two pixels by two outputs."""
-        return dot.S16_2X2_SHARED if self.form is Weights.S16 else dot.MIXED_2X2_SHARED
+        return (
+            dot_shapes.S16_2X2_SHARED if self.form is Weights.S16 else dot_shapes.MIXED_2X2_SHARED
+        )
 
     def applies(self, layer: Layer) -> bool:
         """Three columns, stride 1, channels in fours."""
@@ -227,7 +234,10 @@ class DotGather(DotKernel):
     @property
     def shape(self) -> DotShape:
         """Three pixels by two outputs; with weights of 16 bits two pixels."""
-        return dot.S16_2X2_TOGETHER if self.form is Weights.S16 else dot.MIXED_3X2_TOGETHER
+        return {
+            Weights.S16: dot_shapes.S16_3X2_TOGETHER,
+            Weights.MIXED: dot_shapes.MIXED_3X2_TOGETHER,
+        }[self.form]
 
     def applies(self, layer: Layer) -> bool:
         """Ungrouped windows of more than a pixel, or with gaps."""
@@ -239,7 +249,7 @@ class DotGather(DotKernel):
     def _tile(self, layer: Layer) -> DotTile:
         words = -(-self._tap_count(layer) // 4) * 2
         outputs = layer.input(1).shape[0]
-        return DotTile(self.shape, 1, words, (), outputs, self._bound(layer), unroll=self.unroll)
+        return pixels_tile(self.shape, words, outputs, self._bound(layer), self.unroll)
 
     def _taps(self, layer: Layer) -> Int64Array:
         return in_fours(self._weights(layer))[:, None]
@@ -249,7 +259,21 @@ class DotGather(DotKernel):
         pixels = self.shape.pixels
         _, out_h, out_w, out_c = layer.output.shape
         rest = pixels * out_c if out_h * out_w % pixels else 0
-        return 4 * self._tile(layer).words * pixels, -(-self._tap_count(layer) // 4) * 4, rest
+        taps = -(-self._tap_count(layer) // 4) * 4
+        return 4 * self._tile(layer).words * pixels, self._band_bytes(layer) or taps, rest
+
+    def _band_columns(self, layer: Layer) -> int:
+        """Columns that a row of windows covers, where its rows are copied once; otherwise 0."""
+        window = conv_of(layer).window(layer.input(1))
+        columns = (layer.output.shape[2] - 1) * window.stride[1] + window.kernel[1]
+        in_c = layer.input(0).shape[3]
+        fits = window.kernel[0] * columns * in_c <= _BAND_BYTES and columns > window.pad_before[1]
+        fours = window.kernel[1] * in_c % 4 == 0 and window.dilation[1] == 1
+        return columns if fits and fours else 0
+
+    def _band_bytes(self, layer: Layer) -> int:
+        _, kernel_h, _, in_c = layer.input(1).shape
+        return int(-(-kernel_h * self._band_columns(layer) * in_c // 4) * 4)
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A tile's windows are gathered before its outputs are written."""
@@ -277,6 +301,7 @@ class DotGather(DotKernel):
             {
                 "window": window_fields(x, layer.output, conv_of(layer).window(layer.input(1))),
                 "tile_pixels": self.shape.pixels,
+                "band_w": self._band_columns(layer),
                 "x_zero": x.zero_point,
             },
             (stream,),

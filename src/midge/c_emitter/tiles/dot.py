@@ -15,266 +15,11 @@ Weights stand in one of two forms:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
-
-import numpy as np
-import numpy.typing as npt
-
 from midge.c_emitter.kernel import TileFunction
 from midge.c_emitter.tiles.asm import Assembly, load_words
-from midge.c_emitter.tiles.rescale import Int64Array, Rescale
-
-MIXED_LIFT = 8
-"""Of both sums of a pair: that of the second comes so, the first is shifted to match."""
-_LDRD_REACH = 1020
-_LDR_REACH = 4095
-
-
-Smlad = Callable[[str, str, str], str]
-"""The instruction for a sum, two halves of a pixel, and two of weights."""
-
-
-class Weights(Enum):
-    """How weights stand in flash."""
-
-    S16 = "s16"
-    MIXED = "mixed"
-
-
-class Order(Enum):
-    """Where the words of a tile's pixels stand.
-
-    TOGETHER: word by word, those of all pixels side by side: one LDM brings them.
-    APART: pixel by pixel, each at its own distance.
-    SHARED: of windows three columns wide, that move by one column: two channels at a time, the
-        columns of all pixels side by side, so that what two windows share is loaded once.
-    """
-
-    TOGETHER = "together"
-    APART = "apart"
-    SHARED = "shared"
-
-
-@dataclass(frozen=True)
-class DotShape:
-    """A tile's registers. r0 walks over the pixels, r1 over the stream.
-
-    Attributes:
-        weights: Their form.
-        order: Where the pixels' words stand.
-        words: Words of a pixel that a step takes.
-        x: Registers of pixels: of one word of all of them, of all words of all, or of one pixel.
-        w: Registers of weights as they come.
-        spread: Registers of extracted weights.
-        sums: One row a pixel, one column an output.
-    """
-
-    weights: Weights
-    order: Order
-    words: int
-    x: tuple[str, ...]
-    w: tuple[str, ...]
-    spread: tuple[str, ...]
-    sums: tuple[tuple[str, ...], ...]
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of the tile."""
-        return len(self.sums)
-
-    @property
-    def outputs(self) -> int:
-        """Outputs of the tile."""
-        return len(self.sums[0])
-
-    @property
-    def step_bytes(self) -> int:
-        """By which r0 moves on in a step."""
-        match self.order:
-            case Order.TOGETHER:
-                return 4 * self.words * self.pixels
-            case Order.APART:
-                return 4 * self.words
-            case Order.SHARED:
-                return 4 * (self.words + self.pixels - 1)
-
-    @property
-    def free(self) -> tuple[str, ...]:
-        """Registers that hold nothing between steps, in ascending order."""
-        return (*self.x, *self.w, *self.spread)
-
-    @property
-    def name(self) -> str:
-        """As part of a function's name."""
-        return f"{self.pixels}x{self.outputs}_{self.weights.value}"
-
-
-S16_2X2_TOGETHER = DotShape(
-    Weights.S16,
-    order=Order.TOGETHER,
-    words=2,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7", "r8", "r9"),
-    spread=(),
-    sums=(("r10", "r11"), ("r12", "lr")),
-)
-"""16 products in 10 instructions."""
-S16_2X2_APART = DotShape(
-    Weights.S16,
-    order=Order.APART,
-    words=2,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7", "r8", "r9"),
-    spread=(),
-    sums=(("r10", "r11"), ("r12", "lr")),
-)
-"""16 products in 11 instructions."""
-S16_3X2_APART = DotShape(
-    Weights.S16,
-    order=Order.APART,
-    words=2,
-    x=("r2", "r3"),
-    w=("r4", "r5", "r6", "r7"),
-    spread=(),
-    sums=(("r8", "r9"), ("r10", "r11"), ("r12", "lr")),
-)
-"""24 products in 16 instructions."""
-S16_1X4 = DotShape(
-    Weights.S16,
-    order=Order.TOGETHER,
-    words=4,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7", "r8", "r9"),
-    spread=(),
-    sums=(("r10", "r11", "r12", "lr"),),
-)
-"""32 products in 21 instructions."""
-MIXED_3X2_TOGETHER = DotShape(
-    Weights.MIXED,
-    order=Order.TOGETHER,
-    words=2,
-    x=("r2", "r3", "r4"),
-    w=("r5", "r6"),
-    spread=("lr",),
-    sums=(("r7", "r8"), ("r9", "r10"), ("r11", "r12")),
-)
-"""24 products in 17 instructions."""
-MIXED_3X2_APART = DotShape(
-    Weights.MIXED,
-    order=Order.APART,
-    words=2,
-    x=("r2", "r3"),
-    w=("r4", "r5"),
-    spread=("r6", "lr"),
-    sums=(("r7", "r8"), ("r9", "r10"), ("r11", "r12")),
-)
-"""24 products in 18 instructions."""
-MIXED_2X2_APART = DotShape(
-    Weights.MIXED,
-    order=Order.APART,
-    words=2,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7"),
-    spread=("r8", "lr"),
-    sums=(("r9", "r10"), ("r11", "r12")),
-)
-"""16 products in 13 instructions."""
-MIXED_1X4 = DotShape(
-    Weights.MIXED,
-    order=Order.TOGETHER,
-    words=4,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7", "r8", "r9"),
-    spread=(),
-    sums=(("r10", "r11", "r12", "lr"),),
-)
-"""32 products in 27 instructions: weights are extracted where they stand."""
-
-
-S16_2X2_SHARED = DotShape(
-    Weights.S16,
-    order=Order.SHARED,
-    words=3,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7", "r8", "r9"),
-    spread=(),
-    sums=(("r10", "r11"), ("r12", "lr")),
-)
-"""24 products in 15 instructions."""
-MIXED_2X2_SHARED = DotShape(
-    Weights.MIXED,
-    order=Order.SHARED,
-    words=3,
-    x=("r2", "r3", "r4", "r5"),
-    w=("r6", "r7", "r8"),
-    spread=("lr",),
-    sums=(("r9", "r10"), ("r11", "r12")),
-)
-"""24 products in 17 instructions."""
-
-
-@dataclass(frozen=True)
-class DotTile:
-    """A shape, bound to a layer.
-
-    Attributes:
-        shape: The registers.
-        segments: Runs of contiguous words that a window consists of, such as its rows.
-        words: Words of a segment, two taps each.
-        pixel_bytes: From the first pixel's data to that of each further one; () together.
-        outputs: Of the layer.
-        rescale: What becomes of the sums.
-        table: x is a table of where each segment begins.
-        tile_bytes: With a table, from a tile's segments to the next tile's.
-        unroll: Steps that are written out before a loop is made of them.
-    """
-
-    shape: DotShape
-    segments: int
-    words: int
-    pixel_bytes: tuple[int, ...]
-    outputs: int
-    rescale: Rescale
-    table: bool = False
-    tile_bytes: int = 0
-    unroll: int = 16
-
-    @property
-    def groups(self) -> int:
-        """Groups of outputs, the last filled up."""
-        return -(-self.outputs // self.shape.outputs)
-
-    @property
-    def reaches(self) -> bool:
-        """Whether every load and store reaches its pixel by an immediate offset."""
-        furthest_x = max(self.pixel_bytes, default=0) + 4 * self.shape.words
-        furthest_y = (self.shape.pixels - 1) * self.outputs + self.shape.outputs
-        return furthest_x <= _LDR_REACH and furthest_y <= _LDR_REACH
-
-    @property
-    def name(self) -> str:
-        """Of the function: two tiles of one name are one function."""
-        apart = "".join(f"_{b}" for b in self.pixel_bytes)
-        window = f"{self.segments}x{self.words}"
-        apart += "_shared" if self.shape.order is Order.SHARED else ""
-        table = f"t{self.tile_bytes}" if self.table else ""
-        return (
-            f"midge_dot_{self.shape.name}_w{window}{table}_n{self.outputs}_{self.rescale.key}"
-            f"{apart}_u{self.unroll}"
-        )
-
-    def steps(self) -> Iterator[int]:
-        """Words that each step of a segment takes."""
-        left = self.words
-        while left:
-            taken = min(self.shape.words, left)
-            # There is LDRD and LDM of four, but nothing is gained by three.
-            taken = 2 if taken == 3 and self.shape.words > 3 else taken
-            yield taken
-            left -= taken
-
+from midge.c_emitter.tiles.dot_shapes import MIXED_LIFT, Weights
+from midge.c_emitter.tiles.dot_steps import Steps
+from midge.c_emitter.tiles.dot_tile import LDR_REACH, DotTile
 
 # Words of the frame.
 _X, _Y, _END, _START, _TILES, _LOOP, _TABLE, _TABLE_END = (4 * i for i in range(8))
@@ -285,42 +30,57 @@ def dot_function(tile: DotTile) -> TileFunction:
 
     Its parameters: ``x``, the first pixel's data, or a table of where each segment of it begins;
     ``stream``; ``y``, int8, the first pixel's outputs, those of the next behind them; ``end`` of
-    the stream; ``tiles``, how many follow one another. The table moves on with the tiles.
+    the stream; ``tiles``, how many follow one another; ``outputs`` of the layer, which only a
+    function for any number of them reads. The table moves on with the tiles.
     """
     shape, asm = tile.shape, Assembly()
     frame = asm.enter(32 if tile.segments > 1 else 24)
     temporary = shape.free[0]
+    if shape.y:
+        asm(f"mov {shape.y}, r2")
     asm(f"str r0, [sp, #{_X}]", f"strd r2, r3, [sp, #{_Y}]", f"str r1, [sp, #{_START}]")
     asm(f"ldr {temporary}, {asm.passed(4, frame)}", f"str {temporary}, [sp, #{_TILES}]")
     if tile.segments > 1:
         asm(f"add r0, r0, #{4 * tile.segments}", f"str r0, [sp, #{_TABLE_END}]")
-    asm("4:", f"ldr r1, [sp, #{_START}]", ".balign 4", "1:", load_words(shape.sums[0], "r1"))
+    asm("4:", f"ldr r1, [sp, #{_START}]", ".balign 4", "1:")
     if tile.segments > 1:
         _segments(asm, tile)
     else:
-        asm(f"ldr r0, [sp, #{_X}]", *(["ldr r0, [r0]"] if tile.table else []))
+        if not tile.walks:
+            asm(f"ldr r0, [sp, #{_X}]", *(["ldr r0, [r0]"] if tile.table else []))
         _words(asm, tile, starts=True)
-    _finish(asm, tile)
-    asm("bne 1b")
-    _move_on(asm, tile)
+    _finish(asm, tile, asm.passed(5, frame))
+    asm(f"b{tile.follows} 1b")
+    _move_on(asm, tile, asm.passed(5, frame))
     asm(f"ldr r2, [sp, #{_TILES}]", "subs r2, r2, #1", f"str r2, [sp, #{_TILES}]", "bne 4b")
     asm.leave(frame)
+    outputs = "any number of" if tile.serves_any else str(tile.outputs)
     comment = (
-        f"{shape.pixels} pixels by {shape.outputs} of {tile.outputs} outputs, "
+        f"{shape.pixels} pixels by {shape.outputs} of {outputs} outputs, "
         f"{tile.segments} x {2 * tile.words} taps."
     )
     kind = "const uint32_t **x" if tile.table else "const uint32_t *x"
     rest = ("const uint32_t *stream", "int8_t *y", "const uint32_t *end", "int32_t tiles")
-    return asm.function(tile.name, comment, (kind, *rest))
+    last = () if tile.table else ("int32_t outputs",)
+    return asm.function(tile.name, comment, (kind, *rest, *last))
 
 
-def _move_on(asm: Assembly, tile: DotTile) -> None:
-    """To the next tile's pixels, and their outputs."""
+def _move_on(asm: Assembly, tile: DotTile, outputs: str) -> None:
+    """To the next tile's pixels, and their outputs; `outputs` is where their number stands."""
     skipped = (tile.shape.pixels - 1) * tile.outputs
-    if skipped:
+    y = tile.shape.y
+    if skipped and tile.any_outputs:
+        asm(f"ldr r2, [sp, #{_Y}]", f"ldr r3, {outputs}")
+        asm.extend(["add r2, r2, r3"] * (tile.shape.pixels - 1))
+        asm(f"str r2, [sp, #{_Y}]")
+    elif skipped and y:
+        asm(f"addw {y}, {y}, #{skipped}")
+    elif skipped:
         asm(f"ldr r2, [sp, #{_Y}]", f"addw r2, r2, #{skipped}", f"str r2, [sp, #{_Y}]")
+    if tile.rewinds:
+        return
     if not tile.table:
-        asm(f"str r0, [sp, #{_X}]")
+        asm(f"addw r0, r0, #{tile.walked_bytes}" if tile.walks else f"str r0, [sp, #{_X}]")
         return
     asm(f"ldr r2, [sp, #{_X}]")
     for segment in range(tile.segments):
@@ -331,12 +91,13 @@ def _move_on(asm: Assembly, tile: DotTile) -> None:
 def _segments(asm: Assembly, tile: DotTile) -> None:
     """A window's segments: written out where they are short, else in a loop."""
     first, second = tile.shape.free[:2]
-    if tile.segments * sum(1 for _ in tile.steps()) <= 2 * tile.unroll:
+    if not tile.loops_over_segments:
         for segment in range(tile.segments):
             asm(f"ldr {first}, [sp, #{_X}]", f"ldr r0, [{first}, #{4 * segment}]")
             _words(asm, tile, starts=segment == 0)
         return
     sums = tile.shape.sums
+    asm(load_words(sums[0], "r1"))
     for row in sums[1:]:
         asm.extend(f"mov {total}, {bias}" for total, bias in zip(row, sums[0], strict=True))
     asm(f"ldr {first}, [sp, #{_X}]", "2:", f"ldr r0, [{first}], #4")
@@ -358,21 +119,22 @@ def _words(asm: Assembly, tile: DotTile, *, starts: bool) -> None:
         tile: The tile.
         starts: The sums of all pixels start from the bias that stands in the first one's.
     """
-    steps = list(tile.steps())
+    steps, writer = list(tile.steps()), Steps(asm, tile)
     if starts:
-        _step(asm, tile, steps.pop(0), starts=True)
+        writer.start()
+        writer.step(steps.pop(0))
     whole = sum(1 for n in steps if n == tile.shape.words)
-    rounds, size = _rounds(whole, tile.unroll)
+    rounds, size = _rounds(whole, tile.most_steps)
     if rounds > 1:
         temporary = tile.shape.free[0]
         asm.extend(_add(temporary, "r0", rounds * size * tile.shape.step_bytes))
         asm(f"str {temporary}, [sp, #{_LOOP}]", ".balign 4", "3:")
         for _ in range(size):
-            _step(asm, tile, tile.shape.words)
+            writer.step(tile.shape.words)
         asm(f"ldr {temporary}, [sp, #{_LOOP}]", f"cmp r0, {temporary}", "bne 3b")
         steps = steps[rounds * size :]
     for words in steps:
-        _step(asm, tile, words)
+        writer.step(words)
 
 
 def _rounds(steps: int, unroll: int) -> tuple[int, int]:
@@ -385,7 +147,7 @@ def _rounds(steps: int, unroll: int) -> tuple[int, int]:
 
 def _add(target: str, base: str, value: int, temporary: str | None = None) -> list[str]:
     """A sum with a constant; a large one takes the target, or another register if that is base."""
-    if value <= _LDR_REACH:
+    if value <= LDR_REACH:
         return [f"addw {target}, {base}, #{value}"]
     holder = temporary or target
     lines = [f"movw {holder}, #{value & 0xFFFF}"]
@@ -394,243 +156,54 @@ def _add(target: str, base: str, value: int, temporary: str | None = None) -> li
     return [*lines, f"add {target}, {base}, {holder}"]
 
 
-def _step(asm: Assembly, tile: DotTile, words: int, *, starts: bool = False) -> None:
-    """`words` words of each pixel times those of each output.
-
-    The first products of a sum start from the bias, which only the first pixel's sums hold: so the
-    first pixel is the last that a word is multiplied with.
-    """
+def _finish(asm: Assembly, tile: DotTile, outputs: str) -> None:
+    """Rescale all sums, see whether another group follows, and store them."""
     shape = tile.shape
-    base = {s: b for row in shape.sums for s, b in zip(row, shape.sums[0], strict=True)}
-    fresh = {s for row in shape.sums[1:] for s in row} if starts else set()
-
-    def smlad(total: str, x: str, w: str) -> str:
-        start = base[total] if total in fresh else total
-        fresh.discard(total)
-        return f"smlad {total}, {x}, {w}, {start}"
-
-    if shape.pixels == 1:
-        _step_of_one(asm, shape, words, smlad)
-    elif shape.order is Order.SHARED:
-        _step_shared(asm, shape, smlad)
-    elif shape.weights is Weights.S16:
-        _step_s16(asm, tile, words, smlad)
-    else:
-        _step_mixed(asm, tile, words, smlad)
-
-
-def _step_of_one(asm: Assembly, shape: DotShape, words: int, smlad: Smlad) -> None:
-    x = shape.x[:words]
-    asm(load_words(x, "r0"))
-    sums, w = shape.sums[0], shape.w[:words]
-    if shape.weights is Weights.S16:
-        for total in sums:
-            asm(load_words(w, "r1"))
-            asm.extend(smlad(total, a, b) for a, b in zip(x, w, strict=True))
-        return
-    for low, both in zip(sums[::2], sums[1::2], strict=True):
-        asm(load_words(w, "r1"))
-        for a, b in zip(x, w, strict=True):
-            asm(smlad(both, a, b), f"sxtb16 {b}, {b}", smlad(low, a, b))
-
-
-def _step_s16(asm: Assembly, tile: DotTile, words: int, smlad: Smlad) -> None:
-    shape = tile.shape
-    outputs = shape.outputs
-    w = shape.w[: words * outputs]
-    asm(load_words(w, "r1"))
-    for pixels, x in _pixel_loads(asm, tile, words):
-        for word in range(words):
-            for pixel, places in zip(pixels, x, strict=True):
-                for q, total in enumerate(shape.sums[pixel]):
-                    asm(smlad(total, places[word], w[word * outputs + q]))
-
-
-def _step_mixed(asm: Assembly, tile: DotTile, words: int, smlad: Smlad) -> None:
-    shape = tile.shape
-    w = shape.w[:words]
-    asm(load_words(w, "r1"))
-    if shape.order is Order.TOGETHER:
-        rows = list(zip(shape.sums, shape.x, strict=True))[::-1]
-        for raw in w:
-            (spread,) = shape.spread
-            asm(load_words(shape.x, "r0"), f"sxtb16 {spread}, {raw}")
-            asm.extend(smlad(sums[1], a, raw) for sums, a in rows)
-            asm.extend(smlad(sums[0], a, spread) for sums, a in rows)
-        return
-    spreads = shape.spread[:words]
-    asm.extend(f"sxtb16 {s}, {raw}" for s, raw in zip(spreads, w, strict=True))
-    for pixels, x in _pixel_loads(asm, tile, words):
-        for word in range(words):
-            for pixel, places in zip(pixels, x, strict=True):
-                low, both = shape.sums[pixel]
-                asm(smlad(both, places[word], w[word]))
-                asm(smlad(low, places[word], spreads[word]))
-
-
-def _step_shared(asm: Assembly, shape: DotShape, smlad: Smlad) -> None:
-    """Two channels of a row of all windows: each column is loaded once."""
-    asm(load_words(shape.x, "r0"))
-    pixels = list(range(shape.pixels))[::-1]
-    if shape.weights is Weights.MIXED:
-        asm(load_words(shape.w, "r1"))
-        (spread,) = shape.spread
-        for tap, raw in enumerate(shape.w):
-            asm(f"sxtb16 {spread}, {raw}")
-            asm.extend(smlad(shape.sums[p][1], shape.x[p + tap], raw) for p in pixels)
-            asm.extend(smlad(shape.sums[p][0], shape.x[p + tap], spread) for p in pixels)
-        return
-    together = len(shape.w) // shape.outputs
-    for tap in range(shape.words):
-        place = tap % together
-        if place == 0:
-            taps = min(together, shape.words - tap)
-            asm(load_words(shape.w[: taps * shape.outputs], "r1"))
-        for p in pixels:
-            for q, total in enumerate(shape.sums[p]):
-                asm(smlad(total, shape.x[p + tap], shape.w[place * shape.outputs + q]))
-
-
-def _pixel_loads(
-    asm: Assembly, tile: DotTile, words: int
-) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
-    """Load pixels as the registers allow; yields which are there, and their words' registers.
-
-    The first pixel comes last: apart, its load moves r0 on.
-    """
-    shape = tile.shape
-    count = shape.pixels
-    order = list(range(count))[::-1]
-    if shape.order is Order.TOGETHER:
-        asm(load_words(shape.x[: words * count], "r0"))
-        by_word = [shape.x[w * count : (w + 1) * count] for w in range(words)]
-        yield order, [tuple(row[p] for row in by_word) for p in order]
-        return
-    if len(shape.x) >= shape.words * count:
-        places = {p: shape.x[p * shape.words : p * shape.words + words] for p in order}
-        for pixel in order:
-            _load_pixel(asm, tile, places[pixel], pixel)
-        yield order, [places[p] for p in order]
-        return
-    for pixel in order:
-        _load_pixel(asm, tile, shape.x[:words], pixel)
-        yield [pixel], [shape.x[:words]]
-
-
-def _load_pixel(asm: Assembly, tile: DotTile, names: tuple[str, ...], pixel: int) -> None:
-    """One or two words of a pixel; the first pixel's are the last that are read."""
-    if pixel == 0:
-        if len(names) == 1:
-            asm(f"ldr {names[0]}, [r0], #4")
-        else:
-            asm(f"ldrd {names[0]}, {names[1]}, [r0], #8")
-        return
-    at = tile.pixel_bytes[pixel - 1]
-    if len(names) == 1:
-        asm(f"ldr {names[0]}, [r0, #{at}]")
-    elif at <= _LDRD_REACH:
-        asm(f"ldrd {names[0]}, {names[1]}, [r0, #{at}]")
-    else:
-        asm(f"ldr {names[0]}, [r0, #{at}]", f"ldr {names[1]}, [r0, #{at + 4}]")
-
-
-def _finish(asm: Assembly, tile: DotTile) -> None:
-    """Rescale all sums, store them, and compare the stream with its end."""
-    shape, rescale = tile.shape, tile.rescale
     if shape.weights is Weights.MIXED:
         for row in shape.sums:
             for low, both in zip(row[::2], row[1::2], strict=True):
                 asm(f"sub {both}, {both}, {low}", f"lsl {low}, {low}, #{MIXED_LIFT}")
-    factors, temporary = shape.free[: rescale.words_a_channel], shape.free[3]
-    for q in range(shape.outputs):
-        asm(load_words(factors, "r1"))
-        for row in shape.sums:
-            asm.extend(rescale.lines(row[q], factors, temporary))
-    y, end = shape.free[:2]
-    asm(f"ldrd {y}, {end}, [sp, #{_Y}]", f"cmp r1, {end}")
-    valid = tile.outputs % shape.outputs or shape.outputs
+    _rescale(asm, tile)
+    if tile.walks and not tile.rewinds:
+        asm(f"subw r0, r0, #{tile.walked_bytes}")
+    y, end = shape.y or shape.free[0], shape.free[1]
+    if tile.rewinds:
+        asm(f"adds r0, r0, {shape.free[tile.rescale.words_a_channel * shape.outputs]}")
+    elif shape.y:
+        asm(f"ldr {end}, [sp, #{_END}]", f"cmp r1, {end}")
+    else:
+        asm(f"ldrd {y}, {end}, [sp, #{_Y}]", f"cmp r1, {end}")
+    _store(asm, tile, y, outputs)
+
+
+def _store(asm: Assembly, tile: DotTile, y: str, outputs: str) -> None:
+    """All outputs of a group. Flags say whether another group follows, and stay."""
+    shape, distance = tile.shape, tile.shape.free[2]
+    if tile.any_outputs:
+        asm(f"ldr {distance}, {outputs}")
     order = list(enumerate(shape.sums))[::-1]
     for q in range(shape.outputs):
         # The last group has no output from `valid` on.
-        condition = "" if q < valid else "ne"
+        condition = "" if q < tile.valid else tile.follows
         if condition:
-            asm(f"i{'t' * len(order)} ne")
+            asm(f"i{'t' * len(order)} {condition}")
         for pixel, row in order:
-            at = f"[{y}, #{pixel * tile.outputs}]" if pixel else f"[{y}], #1"
-            asm(f"strb{condition} {row[q]}, {at}")
-    asm(f"str {y}, [sp, #{_Y}]")
+            at = f"[{y}, #{pixel * tile.outputs}]"
+            if tile.any_outputs:
+                at = f"[{y}, {distance}{', lsl #1' if pixel == 2 else ''}]"
+            asm(f"strb{condition} {row[q]}, {at if pixel else f'[{y}], #1'}")
+    if not shape.y:
+        asm(f"str {y}, [sp, #{_Y}]")
 
 
-def dot_stream(tile: DotTile, weights: Int64Array, bias: Int64Array) -> npt.NDArray[np.uint32]:
-    """Bias, weights and factors of every group, in the order in which the function reads them.
-
-    Args:
-        tile: The tile.
-        weights: Of the layer, in the order of the pixels' taps, int64 [outputs, segments,
-            2 * words].
-        bias: With the zero point of the input folded in, int64 [outputs].
-
-    Returns:
-        uint32, as long as the function's ``end`` says.
-    """
+def _rescale(asm: Assembly, tile: DotTile) -> None:
+    """All sums to int8, with the factors of as many outputs at a time as registers are free."""
     shape, rescale = tile.shape, tile.rescale
-    missing = tile.groups * shape.outputs - tile.outputs
-    weights = np.pad(weights, ((0, missing), (0, 0), (0, 0)))
-    bias = np.pad(bias, (0, missing))
-    lift = np.pad(rescale.lift, (0, missing))
-    if shape.weights is Weights.S16:
-        bias = bias << lift
-        words = _halves(weights << lift[:, None, None])
-        words = words.reshape(tile.groups, shape.outputs, tile.segments, tile.words)
-    else:
-        bias = bias.reshape(-1, 2)
-        bias = np.stack([bias[:, 0], bias[:, 0] + 256 * bias[:, 1]], axis=1)
-        weights = weights.reshape(-1, 2, *weights.shape[1:])
-        words = _halves(weights[:, 0] + 256 * weights[:, 1])
-        words = words.reshape(tile.groups, shape.outputs // 2, tile.segments, tile.words)
-    parts = [bias.reshape(tile.groups, shape.outputs) & 0xFFFFFFFF]
-    for segment in range(tile.segments):
-        at = 0
-        for taken in tile.steps():
-            block = words[:, :, segment, at : at + taken]
-            # Several pixels take a word of each output at a time, one pixel an output's words.
-            block = block if shape.pixels == 1 else block.transpose(0, 2, 1)
-            parts.append(block.reshape(tile.groups, -1))
-            at += taken
-    factors = [rescale.words(c) for c in range(tile.outputs)]
-    factors += [[0] * rescale.words_a_channel] * missing
-    parts.append(np.array(factors, np.int64).reshape(tile.groups, -1) & 0xFFFFFFFF)
-    return np.concatenate(parts, axis=1).reshape(-1).astype(np.uint32)
-
-
-def stream_words(tile: DotTile) -> int:
-    """Length of the stream."""
-    rows = tile.shape.outputs // (1 if tile.shape.weights is Weights.S16 else 2)
-    factors = tile.shape.outputs * (1 + tile.rescale.words_a_channel)
-    return tile.groups * (rows * tile.segments * tile.words + factors)
-
-
-def _halves(values: Int64Array) -> Int64Array:
-    """Pairs of 16-bit numbers along the last axis as words, the first in the lower half."""
-    if np.abs(values + 0.5).max(initial=0) > 1 << 15:
-        raise ValueError("a weight leaves 16 bits; `greatest_lift` bounds the lift")
-    return (values[..., ::2] & 0xFFFF) | ((values[..., 1::2] & 0xFFFF) << 16)
-
-
-def greatest_lift(weights: Int64Array) -> Int64Array:
-    """Bits by which each output's weights may be shifted left within int16, int64 [outputs].
-
-    Args:
-        weights: int64 [outputs, ...].
-    """
-    worst = np.maximum(np.abs(weights.reshape(weights.shape[0], -1)).max(axis=1), 1)
-    lifts = np.arange(15)
-    fits: Int64Array = ((worst[:, None] << lifts) < 1 << 15).sum(axis=1).astype(np.int64)
-    return fits - 1
-
-
-def may_be_mixed(weights: Int64Array) -> bool:
-    """Whether every pair of outputs fits into halfwords: int8 without -128 always does."""
-    padded = np.pad(weights, ((0, weights.shape[0] % 2), *((0, 0),) * (weights.ndim - 1)))
-    pairs = padded[::2] + 256 * padded[1::2]
-    return bool(pairs.min(initial=0) >= -(1 << 15) and pairs.max(initial=0) < 1 << 15)
+    words, free = rescale.words_a_channel, shape.free
+    for first in range(0, shape.outputs, tile.together):
+        outputs = range(first, min(first + tile.together, shape.outputs))
+        asm(load_words(free[: words * len(outputs) + tile.rewinds], "r1"))
+        for q in outputs:
+            factors = free[words * (q - first) :][:words]
+            for row in shape.sums:
+                asm.extend(rescale.lines(row[q], factors, free[-1]))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from midge.c_emitter import weighted
 from midge.c_emitter.kernel import Constant, Kernel, Layer, Places, TileFunction
-from midge.c_emitter.tiles import dot
-from midge.c_emitter.tiles.dot import DotTile, Weights
+from midge.c_emitter.tiles.dot import dot_function
+from midge.c_emitter.tiles.dot_shapes import MIXED_LIFT, DotShape, Weights
+from midge.c_emitter.tiles.dot_stream import dot_stream, greatest_lift, may_be_mixed, stream_words
+from midge.c_emitter.tiles.dot_tile import DotTile
+from midge.c_emitter.tiles.level import level
 from midge.c_emitter.tiles.rescale import Int64Array, Rescale, plan_rescale, sums_of
 from midge.graph import DType
 from midge.graph.accumulate import weights_zero
@@ -20,6 +25,8 @@ _EVEN_ODD = [0, 2, 1, 3]
 
 LEAST_TILES_STAGED = 4
 """A stream is copied to RAM where so many tiles read it."""
+_MIXED_SHIFT = 12
+"""Most layers with mixed weights have lines with this shift, so that their functions are few."""
 _UNROLL, _UNROLL_STAGED = 16, 6
 """Steps that are written out. Who stages has a slow flash with a small cache, which loops fit."""
 
@@ -56,23 +63,14 @@ class DotKernel(Kernel):
         return _UNROLL_STAGED if self.staged else _UNROLL
 
     def _weights(self, layer: Layer) -> Int64Array:
-        """In the graph's order, int64 [outputs, taps]."""
-        w = layer.input(1)
-        return np.asarray(w.data).reshape(w.shape[0], -1).astype(np.int64)
+        return _weights_of(layer)
 
     def _bias(self, layer: Layer) -> Int64Array:
         x, w, b = layer.input(0), layer.input(1), layer.optional(2)
         return weighted.folded_bias(x, w, b, channel_axis=0).astype(np.int64)
 
     def _rescale(self, layer: Layer) -> Rescale | None:
-        attributes = _summing(layer)
-        sums = sums_of(layer, attributes, attributes.activation, channel_axis=0)
-        weights = self._weights(layer)
-        if self.form is Weights.S16:
-            return plan_rescale(sums, 1, dot.greatest_lift(weights))
-        if not dot.may_be_mixed(weights):
-            return None
-        return plan_rescale(sums, dot.MIXED_LIFT, dot.MIXED_LIFT)
+        return _rescale_of(layer, self.form)
 
     def _fits(self, layer: Layer) -> bool:
         """Types, and sums that a tile rescales."""
@@ -107,7 +105,7 @@ class DotKernel(Kernel):
 
     def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
         """The innermost loops."""
-        return (dot.dot_function(self._tile(layer)),)
+        return (dot_function(self._tile(layer)),)
 
     def scratch_bytes(self, layer: Layer) -> int:
         """What the loops need, and the stream where it is staged."""
@@ -121,15 +119,26 @@ class DotKernel(Kernel):
         return -(-sum(self._scratch(layer)) // 8) * 8
 
     def _stage_bytes(self, layer: Layer) -> int:
-        return 4 * dot.stream_words(self._tile(layer))
+        return 4 * stream_words(self._tile(layer))
 
     def _stream(self, layer: Layer, places: Places) -> tuple[Constant, tuple[str, str, str]]:
         """The constant, where it begins and ends, and where it is staged."""
-        stream = dot.dot_stream(self._tile(layer), self._taps(layer), self._bias(layer))
+        stream = dot_stream(self._tile(layer), self._taps(layer), self._bias(layer))
         name, stage = places.constant("stream"), "NULL"
         if self.staged:
             stage = f"(uint32_t *)(void *)({places.scratch} + {self._stage_at(layer)})"
         return Constant("stream", stream, 8), (name, f"{name} + {stream.size}", stage)
+
+
+def pixels_tile(
+    shape: DotShape, words: int, outputs: int, rescale: Rescale, unroll: int
+) -> DotTile:
+    """A tile of pixels that are widened side by side.
+
+    Mixed weights are for small flash, so layers share functions; those of 16 bits are for speed.
+    """
+    shared = shape.weights is Weights.MIXED
+    return DotTile(shape, 1, words, (), outputs, rescale, any_outputs=shared, unroll=unroll)
 
 
 def ways(kernel: type[DotKernel]) -> tuple[DotKernel, ...]:
@@ -143,6 +152,27 @@ def in_fours(weights: Int64Array) -> Int64Array:
     padded = np.pad(weights, (*padding, (0, -weights.shape[-1] % 4)))
     fours = padded.reshape(*padded.shape[:-1], -1, 4)[..., _EVEN_ODD]
     return fours.reshape(padded.shape)
+
+
+def _weights_of(layer: Layer) -> Int64Array:
+    """In the graph's order, int64 [outputs, taps]."""
+    w = layer.input(1)
+    return np.asarray(w.data).reshape(w.shape[0], -1).astype(np.int64)
+
+
+@lru_cache(maxsize=512)
+def _rescale_of(layer: Layer, form: Weights) -> Rescale | None:
+    """How a layer's sums are rescaled; None where a tile cannot."""
+    attributes = _summing(layer)
+    sums = sums_of(layer, attributes, attributes.activation, channel_axis=0)
+    weights = _weights_of(layer)
+    if form is Weights.S16:
+        rescale = plan_rescale(sums, 1, greatest_lift(weights))
+        return None if rescale is None else level(sums, rescale)
+    if not may_be_mixed(weights):
+        return None
+    rescale = plan_rescale(sums, MIXED_LIFT, MIXED_LIFT)
+    return None if rescale is None else level(sums, rescale, (_MIXED_SHIFT,))
 
 
 def _summing(layer: Layer) -> Conv2D | FullyConnected:

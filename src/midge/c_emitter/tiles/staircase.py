@@ -97,7 +97,7 @@ def staircase_of(sums: Sums) -> Staircase | None:
         return None
     if (greatest - least > INT32_MAX).any():
         return None
-    steps = _steps(sums, least, greatest)
+    steps = steps_of(sums, least, greatest)
     if steps is None:
         return None
     slopes = _slopes(factors, least.size)
@@ -109,7 +109,7 @@ def staircase_of(sums: Sums) -> Staircase | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Steps:
+class Steps:
     """Where the output steps up.
 
     Attributes:
@@ -141,7 +141,9 @@ def _slopes(factors: Requantization, channels: int) -> npt.NDArray[np.float64]:
     return np.broadcast_to(real, (channels,))
 
 
-def _steps(sums: Sums, least: Int64Array, greatest: Int64Array) -> _Steps | None:
+def steps_of(sums: Sums, least: Int64Array, greatest: Int64Array) -> Steps | None:
+    """Where the outputs of sums from `least` to `greatest` step up; None where none is found."""
+
     def output(values: Int64Array) -> Int64Array:
         scaled = requantize(values, sums.factors) + sums.y_zero
         return np.clip(scaled, sums.low, sums.high)
@@ -156,12 +158,12 @@ def _steps(sums: Sums, least: Int64Array, greatest: Int64Array) -> _Steps | None
         late = (begins > least) & (output(np.maximum(begins - 1, least)) >= outputs)
         early = (begins <= greatest) & (output(np.minimum(begins, greatest)) < outputs)
         if not late.any() and not early.any():
-            return _Steps(first, last, outputs, begins)
+            return Steps(first, last, outputs, begins)
         begins = begins + early.astype(np.int64) - late.astype(np.int64)
     return None
 
 
-def _fit(steps: _Steps, slopes: npt.NDArray[np.float64], drop: Int64Array) -> Staircase | None:
+def _fit(steps: Steps, slopes: npt.NDArray[np.float64], drop: Int64Array) -> Staircase | None:
     reached = steps.reached
     far = np.int64(2) ** 40
     lowest = np.where(reached, steps.begins, far).min(axis=0, initial=far)

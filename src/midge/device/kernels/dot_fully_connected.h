@@ -13,6 +13,6 @@ MIDGE_KERNEL void midge_fully_connected_s8_dot(
     const struct midge_dot_fully_connected *p) {
     for (int32_t row = 0; row < p->rows; row++) {
         midge_widen_pixel(x + row * p->inputs, p->inputs, column, 1);
-        tile(column, stream, y + row * p->outputs, end, 1);
+        tile(column, stream, y + row * p->outputs, end, 1, p->outputs);
     }
 }

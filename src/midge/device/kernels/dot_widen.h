@@ -2,13 +2,16 @@
 #include "dsp.h"
 
 /* A generated tile: `x` is the first pixel's data, y takes its outputs and those of the next behind them; so many tiles
-   follow one another. */
+   follow one another. Some functions serve layers of any number of outputs. */
 typedef void midge_dot_tile(
-    const uint32_t *x, const uint32_t *stream, int8_t *y, const uint32_t *end, int32_t tiles);
+    const uint32_t *x, const uint32_t *stream, int8_t *y, const uint32_t *end, int32_t tiles, int32_t outputs);
 
 /* The same with a table of where each segment of the window begins; it moves on with the tiles. */
 typedef void midge_dot_window_tile(
     const uint32_t **x, const uint32_t *stream, int8_t *y, const uint32_t *end, int32_t tiles);
+
+/* Generated: pixels of so many tiles, widened side by side. */
+typedef void midge_dot_fill(const int8_t *x, uint32_t *columns, int32_t channels, int32_t tiles);
 
 /* The stream, copied to `stage` unless this is NULL: where RAM is faster than flash. */
 MIDGE_KERNEL const uint32_t *midge_stage(const uint32_t *stream, const uint32_t *end, uint32_t *stage) {
