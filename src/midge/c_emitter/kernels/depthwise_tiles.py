@@ -1,4 +1,8 @@
-"""Generated kernel of depthwise_conv_2d: `depthwise_rows.h`, `tiles/depthwise.py`."""
+"""Generated kernels of depthwise_conv_2d.
+
+Over columns in scratch: `depthwise_rows.h`, `tiles/depthwise.py`. In place: `depthwise_direct.h`,
+`tiles/depthwise_direct.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, TileFunction
-from midge.c_emitter.tiles.depthwise import (
-    DepthwiseTile,
-    depthwise_function,
-    depthwise_stream,
-    is_worth_doubling,
+from midge.c_emitter.tiles.depthwise import DepthwiseTile, depthwise_function, is_worth_doubling
+from midge.c_emitter.tiles.depthwise_bands import (
+    SCRATCH_BYTES,
+    Band,
+    Shape,
+    fastest,
+    fastest_direct,
+    leanest_direct,
 )
-from midge.c_emitter.tiles.depthwise_bands import SCRATCH_BYTES, Band, Shape, fastest, leanest
 from midge.c_emitter.tiles.depthwise_columns import TOGETHER, ColumnsTile, columns_function
+from midge.c_emitter.tiles.depthwise_direct import DirectTile, direct_function
+from midge.c_emitter.tiles.depthwise_row import depthwise_stream
 from midge.c_emitter.tiles.rescale import Int64Array, Rescale, Sums, plan_rescale, sums_of
 from midge.graph import DType
 from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
@@ -38,21 +46,13 @@ class DepthwiseTiles(Kernel):
     source = "depthwise_rows.h"
     requires = frozenset({"dsp"})
     rank = 20
-    choose_band = staticmethod(fastest)
 
     def applies(self, layer: Layer) -> bool:
-        """Up to 3x3, rows by strides of 1 or 2, one output a channel."""
-        x, w = layer.input(0), layer.input(1)
-        window = _attributes(layer).window(w)
+        """Rows by a stride of 1, or by 2 where they cannot be read in place, which is faster."""
         return (
-            x.is_computed
-            and (x.dtype, w.dtype) == (DType.INT8, DType.INT8)
-            and layer.output.shape[3] == x.shape[3]
-            and max(window.kernel) <= 3
-            and window.stride[0] <= 2
-            and all(d == 1 or k == 1 for d, k in zip(window.dilation, window.kernel, strict=True))
-            and _shape(layer).columns.all_meet_the_image
-            and self.choose_band(_shape(layer), SCRATCH_BYTES) is not None
+            _has_tiles(layer)
+            and _shape(layer).window.stride[0] <= (1 if _shape(layer).can_be_direct else 2)
+            and fastest(_shape(layer), SCRATCH_BYTES) is not None
             and _numbers(layer) is not None
         )
 
@@ -102,7 +102,7 @@ class DepthwiseTiles(Kernel):
         )
 
     def _band(self, layer: Layer) -> Band:
-        band = self.choose_band(_shape(layer), SCRATCH_BYTES)
+        band = fastest(_shape(layer), SCRATCH_BYTES)
         if band is None:
             raise ValueError(f"{layer.op.name}: the kernel does not apply")
         return band
@@ -121,6 +121,20 @@ class DepthwiseTiles(Kernel):
 
     def _columns_tile(self, layer: Layer) -> ColumnsTile:
         return ColumnsTile(self._band(layer).pairs, _shape(layer).channels < TOGETHER)
+
+
+def _has_tiles(layer: Layer) -> bool:
+    """Up to 3x3, one output a channel."""
+    x, w = layer.input(0), layer.input(1)
+    window = _attributes(layer).window(w)
+    return (
+        x.is_computed
+        and (x.dtype, w.dtype) == (DType.INT8, DType.INT8)
+        and layer.output.shape[3] == x.shape[3]
+        and max(window.kernel) <= 3
+        and all(d == 1 or k == 1 for d, k in zip(window.dilation, window.kernel, strict=True))
+        and _shape(layer).columns.all_meet_the_image
+    )
 
 
 def _shape(layer: Layer) -> Shape:
@@ -199,12 +213,77 @@ def _numbers_of(layer: Layer) -> _Numbers:
     return numbers
 
 
-class DepthwiseLeanTiles(DepthwiseTiles):
-    """The same in small bands: little scratch, and an output that follows close upon its input."""
+class DepthwiseDirectTiles(Kernel):
+    """Windows of up to 3x3 over the image where it stands."""
+
+    kinds = ("depthwise_conv_2d",)
+    variant = "tiles_direct"
+    function = "midge_depthwise_conv_2d_s8_direct"
+    source = "depthwise_direct.h"
+    requires = frozenset({"dsp"})
+    rank = 19
+    choose_rows = staticmethod(fastest_direct)
+
+    def applies(self, layer: Layer) -> bool:
+        """Rows that a load reaches across, windows that reach over an edge by one row at most."""
+        return _has_tiles(layer) and _shape(layer).can_be_direct and _numbers(layer) is not None
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """As bands follow one another."""
+        shape = _shape(layer)
+        return shape.direct_distance(self.choose_rows(shape)) if index == 0 else None
+
+    def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
+        """The rows."""
+        return (direct_function(_direct_tile(layer)),)
+
+    def call(self, layer: Layer, places: Places) -> Call:
+        """Weights, lifted bias without the zero point's part, and factors in one stream."""
+        x, numbers, shape = layer.input(0), _numbers_of(layer), _shape(layer)
+        of_zero = numbers.weights.astype(np.int64).sum(axis=(0, 1)) * x.zero_point
+        stream = depthwise_stream(numbers.weights, numbers.bias - of_zero, numbers.rescale)
+        return Call(
+            (
+                places.inputs[0],
+                places.outputs[0],
+                places.constant("stream"),
+                _direct_tile(layer).name,
+            ),
+            "midge_depthwise_direct",
+            {
+                "batches": x.shape[0],
+                "in_h": shape.image[0],
+                "row_bytes": shape.image[1] * shape.channels,
+                "out_h": shape.output[0],
+                "out_row_bytes": shape.output[1] * shape.channels,
+                "channels": shape.channels,
+                "stride": shape.window.stride[0],
+                "pad_top": shape.window.pad_before[0],
+                "rows": self.choose_rows(shape),
+            },
+            (Constant("stream", stream),),
+        )
+
+
+class DepthwiseLeanTiles(DepthwiseDirectTiles):
+    """The same in small bands, so that the output follows close upon its input."""
 
     variant = "tiles_lean"
-    rank = 19
-    choose_band = staticmethod(leanest)
+    rank = 18
+    choose_rows = staticmethod(leanest_direct)
 
 
-KERNELS = (DepthwiseTiles(), DepthwiseLeanTiles())
+def _direct_tile(layer: Layer) -> DirectTile:
+    shape = _shape(layer)
+    return DirectTile(
+        shape.columns,
+        shape.channels,
+        shape.window.stride[0],
+        min(shape.edges) < 0,
+        max(shape.edges) > 0,
+        layer.input(0).zero_point,
+        _numbers_of(layer).rescale,
+    )
+
+
+KERNELS = (DepthwiseTiles(), DepthwiseDirectTiles(), DepthwiseLeanTiles())

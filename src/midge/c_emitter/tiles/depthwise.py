@@ -11,23 +11,36 @@ SMLATB(A, w0)``. A column is loaded once for each output row and serves the thre
 lies under; their sums rotate through two registers. Columns outside the image are left out, for
 the values are stored less their zero point; rows outside are zeros.
 
-A channel takes eight words: weights of the upper output row (five), bias, multiplier, addend. They
-stay in registers for all of its rows; those of the lower row are the same weights, moved over.
-Every register but SP is in use; what is needed once a row or less stands in the frame.
+The words of a channel (`depthwise_row.py`) are those of the upper output row; of the lower row they
+are the same weights, moved over. Every register but SP is in use; what is needed once a row or less
+stands in the frame.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from midge.c_emitter.kernel import TileFunction
 from midge.c_emitter.tiles.asm import Assembly
-from midge.c_emitter.tiles.rescale import Form, Int64Array, Rescale
+from midge.c_emitter.tiles.depthwise_row import (
+    BIAS,
+    PAIRS,
+    PARAMETERS,
+    SINGLES,
+    SUMS,
+    A,
+    B,
+    Columns,
+    Roll,
+    X,
+    Y,
+    finish,
+    moved,
+    products,
+    rolled,
+)
+from midge.c_emitter.tiles.rescale import Form, Rescale
 
-WORDS_A_CHANNEL = 8
 STRAIGHT_OUTPUTS = 12
 """Rows of so many outputs are written out; longer ones become a loop."""
 LOOP_COLUMNS = 6
@@ -36,60 +49,11 @@ DOUBLED_OUTPUTS, DOUBLED_STEPS = 6, 4
 """Rows of up to so many outputs are made two a round, in bands of so many steps or more."""
 LARGEST_STEP = 1020
 """Of LDRD's offset."""
-_POST_INDEX = 255
-"""Largest step of a store that moves its register on."""
-_IMMEDIATE = 4095
-"""Largest number that ADDW adds."""
-
-# Registers.
-_X, _Y = "r0", "r1"
-_A, _B = "r2", "r3"
-_PAIRS = ("r4", "r5", "r6")
-_SINGLES = ("r7", "r8")
-_BIAS, _MULTIPLIER, _ADDEND = "r9", "r10", "r11"
-_SUMS = ("r12", "lr")
-_PARAMETERS = "{r4-r11}"
 
 # The frame, in bytes from SP: x and y of the channel (loaded together), the stream and its end, how
 # many rows above one there are of either kind (times 2**16), rows left, end of a loop over columns.
 _OF_X, _OF_Y, _STREAM, _END, _UPPER, _LOWER, _LEFT, _COLUMN_END = range(0, 32, 4)
 _FRAME = 32
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of the image each output takes.
-
-    Attributes:
-        width: Columns of the image.
-        outputs: Columns of the output.
-        taps: Of the window, along a row; up to 3.
-        stride: From window to window.
-        pad: Columns left of the image that the first window covers.
-    """
-
-    width: int
-    outputs: int
-    taps: int
-    stride: int
-    pad: int
-
-    def of_image(self) -> dict[int, list[tuple[int, int]]]:
-        """The (output, tap) pairs of each column that has any, left to right."""
-        found: dict[int, list[tuple[int, int]]] = {}
-        for output in range(self.outputs):
-            for tap in range(self.taps):
-                column = output * self.stride + tap - self.pad
-                if 0 <= column < self.width:
-                    found.setdefault(column, []).append((output, tap))
-        return dict(sorted(found.items()))
-
-    @property
-    def all_meet_the_image(self) -> bool:
-        """No window lies wholly outside."""
-        return {o for pairs in self.of_image().values() for o, _ in pairs} == set(
-            range(self.outputs)
-        )
 
 
 @dataclass(frozen=True)
@@ -139,39 +103,6 @@ def is_worth_doubling(outputs: int, steps: int) -> bool:
     return outputs <= DOUBLED_OUTPUTS and steps >= DOUBLED_STEPS
 
 
-def depthwise_stream(
-    weights: npt.NDArray[np.int8], bias: Int64Array, rescale: Rescale
-) -> npt.NDArray[np.uint32]:
-    """The eight words of each channel.
-
-    Args:
-        weights: int8 [kernel_h, kernel_w, channels], up to 3x3.
-        bias: Of the sums of values less their zero point, int64 [channels].
-        rescale: Gives lift, multiplier, addend and shift.
-
-    Returns:
-        uint32 [8 * channels].
-    """
-    kernel_h, kernel_w, channels = weights.shape
-    taps = np.zeros((3, 3, channels), np.int64)
-    taps[:kernel_h, :kernel_w] = weights
-    taps <<= rescale.lift
-    single = taps[2, 2] if rescale.uniform else _halves(rescale.shifts, taps[2, 2])
-    words = [
-        *(_halves(taps[0, t], taps[1, t]) for t in range(3)),
-        _halves(taps[2, 0], taps[2, 1]),
-        single & 0xFFFF if rescale.uniform else single,
-        bias << rescale.lift,
-        rescale.multiplier,
-        rescale.addend,
-    ]
-    return (np.stack(words, axis=1).reshape(-1) & 0xFFFFFFFF).astype(np.uint32)
-
-
-def _halves(low: Int64Array, high: Int64Array) -> Int64Array:
-    return (low & 0xFFFF) | ((high & 0xFFFF) << 16)
-
-
 def depthwise_function(tile: DepthwiseTile) -> TileFunction:
     """The tile's C function.
 
@@ -189,26 +120,26 @@ def depthwise_function(tile: DepthwiseTile) -> TileFunction:
     )
     asm(
         "1:",
-        f"ldr {_A}, [sp, #{_STREAM}]",
-        f"ldm {_A}!, {_PARAMETERS}",
-        f"str {_A}, [sp, #{_STREAM}]",
-        f"ldrd {_X}, {_Y}, [sp, #{_OF_X}]",
-        f"ldr {_B}, [sp, #{_UPPER}]",
+        f"ldr {A}, [sp, #{_STREAM}]",
+        f"ldm {A}!, {PARAMETERS}",
+        f"str {A}, [sp, #{_STREAM}]",
+        f"ldrd {X}, {Y}, [sp, #{_OF_X}]",
+        f"ldr {B}, [sp, #{_UPPER}]",
     )
     _rows(asm, tile, is_upper=True)
     if tile.is_dense:
-        asm(f"ldr {_B}, [sp, #{_LOWER}]", f"cmp {_B}, #0", "blt.w 5f")
+        asm(f"ldr {B}, [sp, #{_LOWER}]", f"cmp {B}, #0", "blt.w 5f")
         asm.extend(_lower_weights(tile.rescale.uniform))
-        asm(f"ldrd {_X}, {_Y}, [sp, #{_OF_X}]")
-        asm.extend(moved(_Y, tile.columns.outputs * tile.channels, _A))
+        asm(f"ldrd {X}, {Y}, [sp, #{_OF_X}]")
+        asm.extend(moved(Y, tile.columns.outputs * tile.channels, A))
         _rows(asm, tile, is_upper=False)
         asm("5:")
-    asm(f"ldrd {_X}, {_Y}, [sp, #{_OF_X}]", f"ldrd {_A}, {_B}, [sp, #{_STREAM}]")
-    asm.extend(moved(_X, tile.channel_bytes, "r4"))
+    asm(f"ldrd {X}, {Y}, [sp, #{_OF_X}]", f"ldrd {A}, {B}, [sp, #{_STREAM}]")
+    asm.extend(moved(X, tile.channel_bytes, "r4"))
     asm(
-        f"add {_Y}, {_Y}, #1",
-        f"strd {_X}, {_Y}, [sp, #{_OF_X}]",
-        f"cmp {_A}, {_B}",
+        f"add {Y}, {Y}, #1",
+        f"strd {X}, {Y}, [sp, #{_OF_X}]",
+        f"cmp {A}, {B}",
         "bne.w 1b",
     )
     asm.leave(frame)
@@ -225,8 +156,8 @@ def depthwise_function(tile: DepthwiseTile) -> TileFunction:
 
 def _lower_weights(uniform: bool) -> list[str]:
     """(w0 w1) of each tap, and w2, become (w1 w2), and w0."""
-    p0, p1, p2 = _PAIRS
-    two, one = _SINGLES
+    p0, p1, p2 = PAIRS
+    two, one = SINGLES
     # A free half of the last word is the lower where it holds the shift, otherwise the upper.
     last = (
         [f"uxth {_FREE}, {p2}", f"lsr {p2}, {p2}, #16", f"pkhbt {p2}, {p2}, {one}, lsl #16"]
@@ -244,21 +175,21 @@ def _lower_weights(uniform: bool) -> list[str]:
     ]
 
 
-_FREE = _SUMS[0]
+_FREE = SUMS[0]
 """A sum's register, where no sum is at work."""
 
 
 def _rows(asm: Assembly, tile: DepthwiseTile, *, is_upper: bool) -> None:
-    """All output rows of one kind; their number less one, times 2**16, stands in `_B`."""
+    """All output rows of one kind; their number less one, times 2**16, stands in `B`."""
     loop, middle = ("2", "6") if is_upper else ("3", "7")
-    count = _B
+    count = B
     if tile.is_doubled:
         # An odd number begins in the middle of a round.
-        count = _A
-        asm(f"lsrs {_A}, {_B}, #17", f"lsl {_A}, {_A}, #16")
+        count = A
+        asm(f"lsrs {A}, {B}, #17", f"lsl {A}, {A}, #16")
     if tile.rescale.uniform:
         # The last weight's word has a free upper half, which counts.
-        asm(f"add {_SINGLES[1]}, {_SINGLES[1]}, {count}")
+        asm(f"add {SINGLES[1]}, {SINGLES[1]}, {count}")
     else:
         asm(f"str {count}, [sp, #{_LEFT}]")
     asm(*([f"bcc.w {middle}f"] if tile.is_doubled else []), f"{loop}:")
@@ -267,21 +198,23 @@ def _rows(asm: Assembly, tile: DepthwiseTile, *, is_upper: bool) -> None:
         asm(f"{middle}:")
         _row(asm, tile, is_upper=is_upper)
     if tile.rescale.uniform:
-        asm(f"subs {_SINGLES[1]}, {_SINGLES[1]}, #0x10000", f"bpl.w {loop}b")
+        asm(f"subs {SINGLES[1]}, {SINGLES[1]}, #0x10000", f"bpl.w {loop}b")
     else:
         asm(
-            f"ldr {_A}, [sp, #{_LEFT}]",
-            f"subs {_A}, {_A}, #0x10000",
-            f"str {_A}, [sp, #{_LEFT}]",
+            f"ldr {A}, [sp, #{_LEFT}]",
+            f"subs {A}, {A}, #0x10000",
+            f"str {A}, [sp, #{_LEFT}]",
             f"bpl.w {loop}b",
         )
 
 
 def _row(asm: Assembly, tile: DepthwiseTile, *, is_upper: bool) -> None:
     """One output row; x and y then stand at those of the next step."""
-    _roll(asm, tile, _blocks(tile, is_upper=is_upper))
+    roll = Roll(STRAIGHT_OUTPUTS, LOOP_COLUMNS, 2 * tile.columns.stride, _COLUMN_END)
+    blocks = _blocks(tile, is_upper=is_upper)
+    rolled(asm, blocks, tile.columns, tile.column_bytes, roll)
     pitch = (2 if tile.is_dense else 1) * tile.columns.outputs * tile.channels
-    asm.extend(moved(_Y, pitch - tile.columns.outputs * tile.channels, _A))
+    asm.extend(moved(Y, pitch - tile.columns.outputs * tile.channels, A))
 
 
 def _blocks(tile: DepthwiseTile, *, is_upper: bool) -> list[tuple[str, ...]]:
@@ -289,6 +222,7 @@ def _blocks(tile: DepthwiseTile, *, is_upper: bool) -> list[tuple[str, ...]]:
     of_image = tile.columns.of_image()
     used = list(of_image)
     last_tap = {output: tap for pairs in of_image.values() for output, tap in pairs}
+    pair, other = (A, (B, "b")) if is_upper else (B, (A, "t"))
     started: set[int] = set()
     blocks = []
     for column, following in zip(used, [*used[1:], None], strict=True):
@@ -297,102 +231,17 @@ def _blocks(tile: DepthwiseTile, *, is_upper: bool) -> list[tuple[str, ...]]:
         if following is not None:
             step = (following - column) * tile.column_bytes
         reaches = abs(step) <= LARGEST_STEP
-        lines = [f"ldrd {_A}, {_B}, [{_X}]" + (f", #{step}" if reaches else "")]
+        lines = [f"ldrd {A}, {B}, [{X}]" + (f", #{step}" if reaches else "")]
         for place, (output, tap) in enumerate(of_image[column]):
-            total = _SUMS[output % 2]
-            source = total if output in started else _BIAS
+            total = SUMS[output % 2]
+            source = total if output in started else BIAS
             started.add(output)
-            lines += _products(total, source, tap, tile, is_upper=is_upper)
+            lines += products(total, source, tap, tile.rescale, pair, other)
             if last_tap[output] != tap:
                 continue
-            lines += _finish(tile, total)
+            lines += finish(tile.rescale, tile.channels, total, A)
             if place + 1 < len(of_image[column]) and tile.rescale.form is not Form.PLAIN:
                 # Rescaling took the column's registers.
-                lines.append(f"ldrd {_A}, {_B}, [{_X}, #{-step if reaches else 0}]")
-        blocks.append((*lines, *([] if reaches else moved(_X, step, _A))))
+                lines.append(f"ldrd {A}, {B}, [{X}, #{-step if reaches else 0}]")
+        blocks.append((*lines, *([] if reaches else moved(X, step, A))))
     return blocks
-
-
-def _products(
-    total: str, source: str, tap: int, tile: DepthwiseTile, *, is_upper: bool
-) -> list[str]:
-    """Three rows of a column times the tap's three weights, added to the source."""
-    single, half = _SINGLES[tap // 2], "bt"[tap % 2]
-    if tap == 2 and not tile.rescale.uniform:
-        half = "t"
-    pair, other, row = (_A, _B, "b") if is_upper else (_B, _A, "t")
-    return [
-        f"smlad {total}, {pair}, {_PAIRS[tap]}, {source}",
-        f"smla{row}{half} {total}, {other}, {single}, {total}",
-    ]
-
-
-def _finish(tile: DepthwiseTile, total: str) -> list[str]:
-    """Rescale a sum, store it, and move on to the next pixel."""
-    words = (_MULTIPLIER, _ADDEND, _SINGLES[1])
-    lines = tile.rescale.lines(total, words[: tile.rescale.words_a_channel], _A)
-    if tile.channels <= _POST_INDEX:
-        return [*lines, f"strb {total}, [{_Y}], #{tile.channels}"]
-    return [*lines, f"strb {total}, [{_Y}]", *moved(_Y, tile.channels, total)]
-
-
-def _roll(asm: Assembly, tile: DepthwiseTile, blocks: list[tuple[str, ...]]) -> None:
-    """The blocks in order, what repeats itself as a loop where there are many."""
-    start, size, rounds = 0, 0, 0
-    if tile.columns.outputs > STRAIGHT_OUTPUTS:
-        start, size, rounds = _repetition(blocks, tile.columns.stride)
-    for block in blocks[:start]:
-        asm.extend(block)
-    if rounds:
-        used = list(tile.columns.of_image())
-        covered = used[start + rounds * size] - used[start]
-        asm.extend(moved(_A, covered * tile.column_bytes, _B, source=_X))
-        asm(f"str {_A}, [sp, #{_COLUMN_END}]", "4:")
-        for block in blocks[start : start + size]:
-            asm.extend(block)
-        asm(f"ldr {_A}, [sp, #{_COLUMN_END}]", f"cmp {_X}, {_A}", "bne.w 4b")
-    for block in blocks[start + rounds * size :]:
-        asm.extend(block)
-
-
-def _repetition(blocks: list[tuple[str, ...]], stride: int) -> tuple[int, int, int]:
-    """Where the part begins that becomes a loop, the blocks of a round, and the rounds.
-
-    The fewest rounds of those that leave little to write out.
-    """
-    offers = []
-    for size in range(2 * stride, LOOP_COLUMNS * stride + 1, 2 * stride):
-        for start in range(2 * stride):
-            rounds = 1
-            while (
-                blocks[start : start + size]
-                == blocks[start + rounds * size : start + (rounds + 1) * size]
-            ):
-                rounds += 1
-            written_out = len(blocks) - (rounds - 1) * size
-            if rounds > 1:
-                offers.append((3 * rounds + written_out, start, size, rounds))
-    return min(offers, default=(0, 0, 0, 0))[1:]
-
-
-def moved(register: str, step: int, temporary: str, source: str | None = None) -> list[str]:
-    """Add a number to a register.
-
-    Args:
-        register: Where the sum goes.
-        step: The number.
-        temporary: A register for a number beyond 4095.
-        source: What it is added to; None for the register itself.
-    """
-    source = source or register
-    if step == 0:
-        return [] if source == register else [f"mov {register}, {source}"]
-    operation, size = ("add", step) if step > 0 else ("sub", -step)
-    if size <= _IMMEDIATE:
-        return [f"{operation}w {register}, {source}, #{size}"]
-    upper = [f"movt {temporary}, #{size >> 16}"] if size >> 16 else []
-    return [
-        f"movw {temporary}, #{size & 0xFFFF}",
-        *upper,
-        f"{operation} {register}, {source}, {temporary}",
-    ]

@@ -3,6 +3,9 @@
 A band's columns stand in scratch, group by group, and its last pair of rows is widened again by the
 next band. So larger bands take fewer instructions. They take more memory too: for the columns, and
 because a band's outputs may not overwrite rows that its other groups still need.
+
+Tiles that read the image in place have bands too, of all channels: there is nothing but the
+overlapping to gain, and each channel's words are loaded once a band.
 """
 
 from __future__ import annotations
@@ -10,16 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import numpy as np
+
 from midge.c_emitter import overlap
-from midge.c_emitter.tiles.depthwise import Columns
 from midge.c_emitter.tiles.depthwise_columns import PAIRS, TOGETHER
+from midge.c_emitter.tiles.depthwise_direct import LARGEST_ROW
+from midge.c_emitter.tiles.depthwise_row import Columns
 from midge.graph.window import Window
 
 SCRATCH_BYTES = 4096
 """For the columns of a band; a layer whose single pair of rows takes more has no such kernel."""
 _GROUPS = (4, 8, 12, 16, 24, 32, 48, 64)
-_OUTPUT = 10
-"""Instructions of an output: products, rescaling, store."""
+_DIRECT_OUTPUT, _DIRECT_CALL, _DIRECT_CHANNEL = 15, 60, 20
+"""Instructions of tiles that read in place: of an output, of a band, of a channel of it."""
 _INSTRUCTIONS_A_BYTE = 0.25
 """What the fastest band may cost more for a byte less."""
 _CALLS, _CHANNEL = 90, 30
@@ -104,6 +110,13 @@ class Shape:
         A band is written while its rows are read, or after that where one group holds all channels.
         """
         rows = band.steps * (2 if self.is_dense else 1)
+        return self._distance(rows, reads_first=band.group >= self.channels)
+
+    def direct_distance(self, rows: int) -> int:
+        """The same for tiles that read in place, and bands of so many output rows."""
+        return self._distance(rows, reads_first=False)
+
+    def _distance(self, rows: int, *, reads_first: bool) -> int:
         return overlap.sliding(
             self.window,
             self.batches,
@@ -111,8 +124,31 @@ class Shape:
             self.channels,
             self.channels,
             step=rows * self.output[1],
-            reads_first=band.group >= self.channels,
+            reads_first=reads_first,
         )
+
+    @cached_property
+    def edges(self) -> tuple[int, ...]:
+        """By how many rows the three of each output row reach over an edge: above less than 0."""
+        tops = np.arange(self.output[0]) * self.window.stride[0] - self.window.pad_before[0]
+        inside = np.clip(tops, 0, max(self.image[0] - 3, 0))
+        return tuple((tops - inside).tolist())
+
+    @property
+    def can_be_direct(self) -> bool:
+        """Whether there are tiles that read this image in place."""
+        height, width = self.image
+        return (
+            height >= 3
+            and width * self.channels <= LARGEST_ROW
+            and min(self.edges) >= -1
+            and max(self.edges) <= 1
+        )
+
+    def direct_cost(self, rows: int) -> float:
+        """About how many instructions bands of so many output rows take besides outputs."""
+        bands = -(-self.output[0] // rows) + len(set(self.edges)) - 1
+        return self.batches * bands * (_DIRECT_CALL + _DIRECT_CHANNEL * self.channels)
 
     def bands(self, scratch_bytes: int) -> list[Band]:
         """All that find room."""
@@ -137,12 +173,22 @@ def fastest(shape: Shape, scratch_bytes: int) -> Band | None:
 
 
 @lru_cache(maxsize=1024)
-def leanest(shape: Shape, scratch_bytes: int) -> Band | None:
-    """The band that takes little memory beyond the output's, and is not slow for it."""
+def fastest_direct(shape: Shape) -> int:
+    """The rows of a band with the fewest instructions, as `fastest`."""
+
+    def merit(rows: int) -> float:
+        return shape.direct_cost(rows) + shape.direct_distance(rows) * _INSTRUCTIONS_A_BYTE
+
+    return min(range(1, shape.output[0] + 1), key=merit)
+
+
+@lru_cache(maxsize=1024)
+def leanest_direct(shape: Shape) -> int:
+    """The rows of a band that takes little memory beyond the output's, and is not slow for it."""
     outputs = shape.batches * shape.output[0] * shape.output[1] * shape.channels
 
-    def merit(band: Band) -> float:
-        memory = shape.scratch_bytes(band) + max(shape.distance(band), 0)
-        return memory * (_OUTPUT * outputs + shape.cost(band))
+    def merit(rows: int) -> float:
+        memory = max(shape.direct_distance(rows), 1)
+        return memory * (_DIRECT_OUTPUT * outputs + shape.direct_cost(rows))
 
-    return min(shape.bands(scratch_bytes), key=merit, default=None)
+    return min(range(1, shape.output[0] + 1), key=merit)
