@@ -38,6 +38,8 @@ from midge.report.wording import aligned
 from midge.virtual_mcu import Target, target
 from midge.virtual_mcu import targets as all_targets
 
+_NO_BUDGET = Budget()
+
 
 def targets(options: argparse.Namespace) -> int:
     """`midge targets`."""
@@ -99,9 +101,9 @@ def ops(options: argparse.Namespace) -> int:
 def compile_model(options: argparse.Namespace) -> int:
     """`midge compile`."""
     budget = Budget.parse(options.ram, options.flash, options.latency, options.energy)
-    artifact = _compile(options)
+    artifact = _compile(options, budget)
     result = artifact.run(emulator=options.emulator) if artifact.program is not None else None
-    if budget != Budget():
+    if budget != _NO_BUDGET:
         if result is None:
             raise UserError(
                 f"{options.target}: nothing here emulates it, so no budget can be held; leave the "
@@ -120,7 +122,7 @@ def compile_model(options: argparse.Namespace) -> int:
     return 0
 
 
-def _compile(options: argparse.Namespace) -> Artifact:
+def _compile(options: argparse.Namespace, budget: Budget = _NO_BUDGET) -> Artifact:
     return compile_graph(
         load(options.model, options.name),
         target=options.target,
@@ -130,6 +132,8 @@ def _compile(options: argparse.Namespace) -> Artifact:
         optimize=options.optimize,
         measured=not options.no_measure,
         feed_rows=getattr(options, "feed_rows", False),
+        ram_budget=budget.ram_bytes,
+        flash_budget=budget.flash_bytes,
         progress=_say,
     )
 

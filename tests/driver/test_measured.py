@@ -69,7 +69,7 @@ def test_by_rule_the_leanest_have_the_least_scratch_and_the_smallest_the_fewest_
             continue
         assert lean is not None
         assert small is not None
-        assert small.by_rule
+        assert small.by_rule or small.spares_flash
         scratch = [kernel.scratch_bytes(row.layer) for kernel in row.kernels]
         assert lean.scratch_bytes(row.layer) == min(scratch)
 

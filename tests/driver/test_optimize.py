@@ -61,9 +61,13 @@ def test_limits_of_each_goal() -> None:
     assert limits_of("balanced", 1000, 8000, board) == Limits(1500, 24_576, 50_000, 9_000)
     assert limits_of("flash", 1000, 8000, bare) == Limits(1050, 12_288, None, None)
     assert limits_of("ram", 1000, 8000, bare) == Limits()
-    assert levels_for("flash", None) == levels_for("balanced", None) == ("-O2", "-Os")
-    assert levels_for("flash", "-O3") == ("-O3",)
-    assert levels_for("speed", None) == ("-O2",)
+    flash, balanced, speed = (
+        Settings(target("cortex-m4"), optimize=goal) for goal in ("flash", "balanced", "speed")
+    )
+    assert levels_for(flash, None) == levels_for(balanced, None) == ("-O2", "-Os")
+    assert levels_for(flash, "-O3") == ("-O3",)
+    assert levels_for(speed, None) == ("-O2",)
+    assert levels_for(replace(speed, flash_budget=65536), None) == ("-O2", "-Os")
 
 
 def test_by_rule_each_goal_has_kernels_of_its_own(graph: Graph) -> None:

@@ -7,6 +7,7 @@ from midge.c_emitter.choose import (
     choose_kernels,
     leanest_kernels,
     smallest_kernels,
+    sparing_kernels,
 )
 from midge.c_emitter.emitter import Emitted, emit_c
 from midge.c_emitter.kernel import Kernel, Layer, layers_of
@@ -29,4 +30,5 @@ __all__ = [
     "leanest_kernels",
     "planning_problem",
     "smallest_kernels",
+    "sparing_kernels",
 ]

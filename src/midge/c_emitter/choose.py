@@ -9,6 +9,8 @@ from midge.c_emitter.kernels import KERNELS
 from midge.errors import UnsupportedError
 from midge.graph import Graph
 
+LITTLE_SCRATCH_BYTES = 2048
+
 Choice = tuple[Kernel | None, ...]
 """A kernel for each layer; None for a reshape, whose output is its input's bytes."""
 
@@ -87,6 +89,22 @@ def leanest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
     )
 
 
+def sparing_kernels(graph: Graph, features: frozenset[str]) -> Choice:
+    """The fastest by rule of those with little scratch; where there is none, the leanest.
+
+    For layers that run row by row: what they keep is small, so scratch soon is most of the arena.
+
+    Raises:
+        UnsupportedError: a layer has no kernel.
+    """
+    chosen: list[Kernel | None] = []
+    for row in candidates(graph, features):
+        sizes = {kernel: kernel.scratch_bytes(row.layer) for kernel in row.kernels}
+        little = [k for k, size in sizes.items() if k.by_rule and size <= LITTLE_SCRATCH_BYTES]
+        chosen.append(little[-1] if little else min(sizes, key=sizes.__getitem__, default=None))
+    return tuple(chosen)
+
+
 def smallest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
     """The kernel with the fewest bytes of constants for each layer; of equal ones the last.
 
@@ -95,7 +113,7 @@ def smallest_kernels(graph: Graph, features: frozenset[str]) -> Choice:
     """
     return tuple(
         min(
-            [kernel for kernel in reversed(row.kernels) if kernel.by_rule],
+            [k for k in reversed(row.kernels) if k.by_rule or k.spares_flash],
             key=lambda kernel: _constant_bytes(kernel, row.layer),
             default=None,
         )

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 from midge.c_emitter.choose_offers import Limits, Offer, totals
 
-_MOST_LABELS = 1000
+_MOST_LABELS = 400
+_FEW_LABELS = 60
 _PRICE_STEPS = 150
 _SLACK = 1e-6
 """Of a bound in floating point, in cycles."""
@@ -42,14 +43,7 @@ def cheapest(rows: Rows, limits: Limits) -> Picks | None:
     Returns:
         None where the search finds nothing within the limits.
     """
-    allowed = [
-        [
-            j
-            for j, offer in enumerate(row)
-            if limits.arena_bytes is None or offer.arena_bytes <= limits.arena_bytes
-        ]
-        for row in rows
-    ]
+    allowed = _allowed(rows, limits)
     if not all(allowed):
         return None
     reduced = [[row[j] for j in kept] for row, kept in zip(rows, allowed, strict=True)]
@@ -57,6 +51,36 @@ def cheapest(rows: Rows, limits: Limits) -> Picks | None:
     if picks is None:
         return None
     return tuple(kept[j] for kept, j in zip(allowed, picks, strict=True))
+
+
+def is_possible(rows: Rows, limits: Limits) -> bool:
+    """True where a short search finds a pick within the limits, whatever it costs."""
+    allowed = _allowed(rows, limits)
+    reduced = [[row[j] for j in kept] for row, kept in zip(rows, allowed, strict=True)]
+    return all(allowed) and _Search(reduced, limits).is_possible()
+
+
+def _allowed(rows: Rows, limits: Limits) -> list[list[int]]:
+    """For each layer the offers within the arena's limit that no other beats in everything."""
+    found = []
+    for row in rows:
+        within = [
+            j
+            for j, offer in enumerate(row)
+            if limits.arena_bytes is None or offer.arena_bytes <= limits.arena_bytes
+        ]
+        found.append([j for j in within if not any(_beats(row, i, j) for i in within)])
+    return found
+
+
+def _beats(row: Sequence[Offer], i: int, j: int) -> bool:
+    """True where offer i is nowhere dearer than offer j; of equal ones the first beats."""
+    a, b = row[i], row[j]
+    mine = (a.cycles, a.weights_bytes, a.code_bytes, a.arena_bytes)
+    theirs = (b.cycles, b.weights_bytes, b.code_bytes, b.arena_bytes)
+    if any(m > t for m, t in zip(mine, theirs, strict=True)) or not set(a.shared) <= set(b.shared):
+        return False
+    return i < j or mine != theirs or len(a.shared) < len(b.shared)
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,15 @@ class _Search:
         self._follow_labels()
         return None if self.best is None else self.best[2]
 
+    def is_possible(self) -> bool:
+        """Whether anything is within the limits: with few labels, none of which is too dear."""
+        self._consider([_first_least([_flash(offer) for offer in row]) for row in self.rows])
+        if self.best is None:
+            self._find_prices(stops=True)
+        if self.best is None:
+            self._follow_labels(_FEW_LABELS)
+        return self.best is not None
+
     def _amounts(self, offer: Offer) -> _Amounts:
         """What an offer takes at least: a shared function counts in parts, one for each layer."""
         code = offer.code_bytes + sum(size / self.users[name] for name, size in offer.shared)
@@ -106,11 +139,14 @@ class _Search:
         if found.within(self.limits) and (self.best is None or key < self.best):
             self.best = key
 
-    def _find_prices(self) -> None:
+    def _find_prices(self, *, stops: bool = False) -> None:
         """Prices that raise the lower bound of all picks, by subgradient steps.
 
         From above the limits a price rises, from below it falls; the step is Polyak's, towards
         the cost of the best pick known.
+
+        Args:
+            stops: At the first pick that is within the limits.
         """
         limited = [k for k in range(3) if self.most[k] < float("inf")]
         prices = [0.0, 0.0, 0.0]
@@ -123,6 +159,8 @@ class _Search:
                 for row, amounts in zip(self.rows, self.amounts, strict=True)
             ]
             self._consider(picks)
+            if stops and self.best is not None:
+                return
             taken = [
                 sum(a[j][k] for a, j in zip(self.amounts, picks, strict=True)) for k in range(3)
             ]
@@ -139,41 +177,49 @@ class _Search:
             length = pace * max(goal - bound, 1.0) / steepness
             prices = [max(0.0, p + length * e) for p, e in zip(prices, excess, strict=True)]
 
-    def _follow_labels(self) -> None:
+    def _follow_labels(self, most: int = _MOST_LABELS) -> None:
         tails = self._tails()
         rest = sum(p * m for p, m in zip(self.prices, self.most, strict=True) if p)
         labels = [_Label(0, 0, 0, frozenset(), -rest, ())]
         for index, row in enumerate(self.rows):
             tail = tails[index + 1]
             grown: dict[frozenset[str], list[_Label]] = {}
+            priced = [
+                offer.cycles + _priced(self.prices, amounts)
+                for offer, amounts in zip(row, self.amounts[index], strict=True)
+            ]
             for label in labels:
                 for j, offer in enumerate(row):
-                    new = self._grow(label, offer, self.amounts[index][j], j, tail)
+                    new = self._grow(label, offer, priced[j], j, tail)
                     if new is not None:
                         grown.setdefault(new.used, []).append(new)
             labels = [kept for group in grown.values() for kept in _unbeaten(group)]
-            if len(labels) > _MOST_LABELS:
-                labels.sort(key=lambda label: (label.bound + tail.priced, label.picks))
-                del labels[_MOST_LABELS:]
+            if len(labels) > most:
+                labels.sort(key=lambda label: (label.bound, label.picks))
+                del labels[most:]
         for label in labels:
             self._consider(label.picks)
 
     def _grow(
-        self, label: _Label, offer: Offer, amounts: _Amounts, j: int, tail: _Tail
+        self, label: _Label, offer: Offer, priced: float, j: int, tail: _Tail
     ) -> _Label | None:
         """A label with one layer more; None where it leads to nothing."""
-        new = [(name, size) for name, size in offer.shared if name not in label.used]
+        bound = label.bound + priced
+        if self.best is not None and bound + tail.priced > self.best[0] + _SLACK:
+            return None
         weights = label.weights + offer.weights_bytes
-        code = label.code + offer.code_bytes + sum(size for _, size in new)
-        bound = label.bound + offer.cycles + _priced(self.prices, amounts)
+        code = label.code + offer.code_bytes
+        used = label.used
+        for name, size in offer.shared:
+            if name not in used:
+                code += size
         if (
             weights + tail.weights > self.most[0]
             or code + tail.code > self.most[1]
             or weights + code + tail.weights + tail.code > self.most[2]
-            or (self.best is not None and bound + tail.priced > self.best[0] + _SLACK)
         ):
             return None
-        used = (label.used | {name for name, _ in new}) & tail.names
+        used = used.union([name for name, _ in offer.shared]) & tail.names
         return _Label(label.cycles + offer.cycles, weights, code, used, bound, (*label.picks, j))
 
     def _tails(self) -> list[_Tail]:

@@ -88,7 +88,8 @@ def emit_c(
             used.append((layer, kernel))
             symbols.append(f"{graph.name}_{layer.symbol}")
     fed = next((code for group, code in grouped.values() if group.fed), None)
-    sources = {kernel.source for _, kernel in used} | (set(SOURCES) if groups else set())
+    sources = {source for _, kernel in used for source in (kernel.source, *kernel.further_sources)}
+    sources |= set(SOURCES) if groups else set()
     sources |= set(FEED_SOURCES) if fed is not None else set()
     source = "\n".join(
         [

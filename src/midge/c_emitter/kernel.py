@@ -169,6 +169,8 @@ class Kernel:
             core's own instructions, 20 and more generated for the layer.
         by_rule: Taken without having been measured. False for what is fast but dear in flash or
             RAM.
+        spares_flash: Taken by rule where flash is the goal, even if not `by_rule`.
+        further_sources: Files of `device/kernels` whose functions its calls name as well.
     """
 
     kinds: tuple[str, ...]
@@ -180,6 +182,8 @@ class Kernel:
     excludes: frozenset[str] = frozenset()
     rank: int = 0
     by_rule: bool = True
+    spares_flash: bool = False
+    further_sources: tuple[str, ...] = ()
 
     def applies(self, layer: Layer) -> bool:  # noqa: ARG002 - most refuse nothing
         """True when the kernel computes this layer bit for bit.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from midge.c_emitter.kernel import Constant, Layer, Places
+from midge.c_emitter.kernel import Constant, Kernel, Layer, Places
 from midge.c_emitter.windowed import activation_fields
 from midge.graph import Activation, Rounding, Tensor
 from midge.graph.accumulate import (
@@ -17,6 +18,8 @@ from midge.graph.accumulate import (
     is_long,
     worst_sum,
 )
+from midge.graph.ops.conv_2d import Conv2D
+from midge.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 from midge.graph.requantize import INT32_MAX, Requantization, reduced_multiplier
 
 NARROW_SUM = 2**30
@@ -54,6 +57,53 @@ def _folded_bias(
     bias = np.zeros_like(sums) if b is None else np.asarray(b.data).astype(np.int64)
     folded: npt.NDArray[np.int64] = bias - x.zero_point * sums
     return folded
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What a weighted sum takes of each output channel beside the weights, as its kernel reads it.
+
+    Attributes:
+        bias: C expression of the folded biases.
+        factors: Fields of ``struct midge_factors``.
+        constants: The arrays that both name.
+    """
+
+    bias: str
+    factors: Mapping[str, object]
+    constants: tuple[Constant, ...]
+
+
+class SummingKernel(Kernel):
+    """A kernel of weighted sums that are rescaled.
+
+    Attributes:
+        channel_axis: Dimension of the weights that counts the output channels.
+        in_pairs: Biases are read two at a time.
+    """
+
+    channel_axis = 0
+    in_pairs = False
+
+    def _channels(self, layer: Layer, places: Places) -> Channels:
+        """Biases, and factors, as arrays in flash."""
+        x, w, b = layer.input(0), layer.input(1), layer.optional(2)
+        factors, constants = factor_fields(
+            summing(layer).factors(x, w, layer.output),
+            is_narrow(x, w, b, self.channel_axis),
+            places,
+        )
+        bias = folded_bias(x, w, b, self.channel_axis)
+        bias = padded_bias(bias) if self.in_pairs else bias
+        return Channels(places.constant("bias"), factors, (Constant("bias", bias), *constants))
+
+
+def summing(layer: Layer) -> Conv2D | DepthwiseConv2D:
+    """The attributes of a convolution."""
+    attributes = layer.op.attributes
+    if not isinstance(attributes, Conv2D | DepthwiseConv2D):
+        raise TypeError(f"{layer.op.name} is a {layer.op.kind}")
+    return attributes
 
 
 def is_narrow(x: Tensor, w: Tensor, b: Tensor | None, channel_axis: int) -> bool:

@@ -178,7 +178,8 @@ def check_budget(
         return
     target = artifact.settings.target
     problems = [
-        f"{line.name}: needs {line.text(used)}, allowed {line.text(line.allowed)}: "
+        f"{line.name}: needs {line.text(used)}{_how_chosen(line, artifact)}, allowed "
+        f"{line.text(line.allowed)}: "
         f"{line.text(used - line.allowed)} too many. Most of it: "
         f"{_contributors(line, artifact, result)}"
         for line, used in over
@@ -202,6 +203,15 @@ def check_budget(
             ]
         )
     )
+
+
+def _how_chosen(line: _Line, artifact: Artifact) -> str:
+    """That kernels were chosen for this line, where they were."""
+    settings = artifact.settings
+    asked = {"RAM": settings.ram_budget, "flash": settings.flash_budget}.get(line.name)
+    if artifact.selection is None or asked is None:
+        return ""
+    return ", the least that was found"
 
 
 def _or_zero(value: float | None) -> float:

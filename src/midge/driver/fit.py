@@ -46,6 +46,16 @@ def check_fits(artifact: Artifact) -> None:
         raise _does_not_fit(graph, target, problems)
 
 
+def over_budget(artifact: Artifact) -> int:
+    """Bytes of RAM and flash beyond what its settings allow; 0 where all is within."""
+    settings = artifact.settings
+    if artifact.program is None:
+        return 0
+    ram = artifact.ram_bytes(artifact.stack_bound_bytes or 0).total
+    pairs = ((ram, settings.ram_bytes), (artifact.flash_bytes.total, settings.flash_bytes))
+    return sum(max(0, used - limit) for used, limit in pairs if limit is not None)
+
+
 def explain_overflow(error: ToolError, graph: Graph, plan: Plan, target: Target) -> MidgeError:
     """A linker's complaint about too little memory, in the words of `check_fits`.
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from midge.c_emitter import Choice, choose_kernels, leanest_kernels, smallest_kernels
+from midge.c_emitter import (
+    Choice,
+    choose_kernels,
+    leanest_kernels,
+    smallest_kernels,
+    sparing_kernels,
+)
 from midge.c_emitter.choose_offers import Limits
 from midge.c_emitter.streaming import Group
 from midge.c_emitter.streaming_choice import choose_groups
@@ -27,7 +33,7 @@ _KB = 1024
 
 @dataclass(frozen=True)
 class Board:
-    """What a target leaves for a network, in bytes; None on a bare core.
+    """What budget and target leave for a network, in bytes; None where nothing is said.
 
     Attributes:
         flash_bytes: For code and weights.
@@ -52,16 +58,18 @@ def check_goal(goal: str) -> str:
     return goal
 
 
-def kernels_by_rule(goal: str, graph: Graph, features: frozenset[str]) -> Choice:
+def kernels_by_rule(goal: str, graph: Graph, features: frozenset[str], *, fed: bool) -> Choice:
     """Kernels without having measured any.
 
     ``speed`` and ``balanced`` take what is the fastest by rule, ``ram`` the least scratch and
-    ``flash`` the fewest constants.
+    ``flash`` the fewest constants. A network that is fed row by row, which one does for little RAM,
+    takes the fastest with little scratch where it took the fastest.
 
     Raises:
         UnsupportedError: a layer has no kernel.
     """
-    return _BY_RULE[goal](graph, features)
+    rule = _BY_RULE[goal]
+    return (sparing_kernels if fed and rule is choose_kernels else rule)(graph, features)
 
 
 def row_groups(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from midge.c_emitter import leanest_kernels
 from midge.driver.artifact import Artifact
-from midge.driver.fit import check_fits
+from midge.driver.fit import check_fits, over_budget
 from midge.driver.goals import BALANCED, RAM, check_goal, kernels_by_rule, row_groups
 from midge.driver.measure import Progress
 from midge.driver.realise import Planned, plan_graph, realise
@@ -155,6 +155,8 @@ def compile_graph(
     optimize: str = BALANCED,
     measured: bool = False,
     feed_rows: bool = False,
+    ram_budget: int | None = None,
+    flash_budget: int | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
     """Compile a network for a core or a board.
@@ -171,6 +173,9 @@ def compile_graph(
             takes a minute at most, and is remembered. By rule where nothing emulates the target.
         feed_rows: The application hands in the input row by row, by ``<name>_feed_row``; it takes
             no place in the arena. `Artifact.run` feeds the rows of whole inputs.
+        ram_budget: Bytes of RAM, the stack included, within which kernels are chosen; where none
+            are, those that come nearest. `check_budget` says whether it holds.
+        flash_budget: Bytes of flash, likewise.
         progress: Called with a line for each program that is measured.
 
     Returns:
@@ -187,11 +192,20 @@ def compile_graph(
             "feed_rows (--feed-rows) and keep_input (--keep-input) exclude each other: an input "
             "that is handed in row by row stands nowhere, so it cannot be kept; leave one out"
         )
-    settings = Settings(find_target(target), cc, optimisation or "-O2", keep_input, goal, feed_rows)
+    settings = Settings(
+        find_target(target),
+        cc,
+        optimisation or "-O2",
+        keep_input,
+        goal,
+        feed_rows,
+        ram_budget,
+        flash_budget,
+    )
     lowered = run_passes(verify(graph))
     if not measured or not settings.target.core.emulated:
         return _by_rule(lowered, settings)
-    levels = levels_for(goal, optimisation)
+    levels = levels_for(settings, optimisation)
     artifact = build_selected(lowered, settings, levels, progress or _silent)
     check_fits(artifact)
     return artifact
@@ -200,27 +214,34 @@ def compile_graph(
 def _by_rule(graph: Graph, settings: Settings) -> Artifact:
     """The goal's kernels by rule; where they do not fit, the leanest; then these row by row.
 
+    Where nothing is within a budget, that which comes nearest.
+
     Raises:
         DoesNotFitError: nothing fits; the refusal is that of the goal's kernels.
     """
     features = settings.target.core.features
     leanest = leanest_kernels(graph, features)
-    chosen = kernels_by_rule(settings.optimize, graph, features)
+    chosen = kernels_by_rule(settings.optimize, graph, features, fed=settings.feed_rows)
     if settings.feed_rows or settings.optimize == RAM:
         artifact = realise(graph, chosen, settings, row_groups(graph, chosen, settings, None))
         check_fits(artifact)
         return artifact
-    refusals = []
+    refusals, built = [], []
     for choice, by_rows in dict.fromkeys(((chosen, False), (leanest, False), (leanest, True))):
-        budget = settings.target.ram_bytes
+        budget = settings.ram_bytes
         groups = row_groups(graph, choice, settings, budget) if by_rows else ()
         try:
             artifact = realise(graph, choice, settings, groups)
             check_fits(artifact)
-            return artifact
         except DoesNotFitError as error:
             refusals.append(error)
-    raise refusals[0]
+            continue
+        built.append(artifact)
+        if not over_budget(artifact):
+            break
+    if not built:
+        raise refusals[0]
+    return min(built, key=over_budget)
 
 
 def _silent(_line: str) -> None:

@@ -191,7 +191,7 @@ def _measured(artifact: Artifact, table: Sequence[Candidates], wanted: dict[int,
         unit=INSTRUCTIONS if by_layer is None else CYCLES,
         code_bytes=max(0, program.code_bytes - own_code - sum(shared.values())),
         weights_bytes=max(0, program.weights_bytes - own_weights),
-        stack_bytes=artifact.stack_bound_bytes or 0 if target.board else 0,
+        stack_bytes=artifact.stack_bound_bytes or 0,
         other_ram_bytes=program.state_bytes + program.static_bytes,
         live_set_bytes=artifact.plan.live_set_bytes,
     )

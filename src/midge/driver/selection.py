@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from midge.c_emitter import Candidates, Choice, Kernel, candidates
 from midge.c_emitter.choose_offers import Limits, Offer
-from midge.c_emitter.choose_search import Picks, cheapest
+from midge.c_emitter.choose_search import Picks, cheapest, is_possible
 from midge.c_emitter.streaming import Group
 from midge.c_emitter.streaming_choice import Grouping, choose_groups
 from midge.driver import choice_cache
@@ -52,19 +52,26 @@ def build_selected(
         ToolError: the C compiler or the emulator is missing or fails.
     """
     found: list[Artifact] = []
+    unlikely: list[_Selector] = []
     for level in levels:
         selector = _Selector(graph, replace(settings, optimisation=level), progress)
+        if level != levels[-1] and not selector.is_promising():
+            unlikely.append(selector)
+            continue
         found.append(selector.run())
         if not selector.code_costs_cycles(found[-1]):
             break
+    if min(excess_bytes(artifact) for artifact in found):
+        found += [selector.run() for selector in unlikely]
     return min(found, key=lambda artifact: (excess_bytes(artifact), _cycles_of(artifact)))
 
 
-def levels_for(goal: str, level: str | None) -> tuple[str, ...]:
+def levels_for(settings: Settings, level: str | None) -> tuple[str, ...]:
     """The C compiler's levels that may be tried for a goal; one that is given stays."""
     if level is not None:
         return (level,)
-    return ("-O2", _SMALLEST) if goal in (BALANCED, FLASH) else ("-O2",)
+    is_small = settings.optimize in (BALANCED, FLASH) or settings.flash_budget is not None
+    return ("-O2", _SMALLEST) if is_small else ("-O2",)
 
 
 def excess_bytes(artifact: Artifact) -> int:
@@ -117,6 +124,10 @@ class _Selector:
         )
         self.offers = tuple(tuple(offer for _, offer in row) for row in self.kept)
 
+    def is_promising(self) -> bool:
+        """Whether the costs allow what is stated: a program that they do not need not be built."""
+        return is_possible(self.offers, self._limits_of_layers(self._stated()))
+
     def run(self) -> Artifact:
         """Choose and build; where the program is larger than its parts, choose again for less."""
         stated = self._stated()
@@ -139,20 +150,22 @@ class _Selector:
         return best
 
     def code_costs_cycles(self, built: Artifact) -> bool:
-        """True where a program passes its limit of code, or would be faster without one."""
-        stated = self._stated()
-        if stated.code_bytes is None:
+        """True where a program passes a limit that code counts in, or is slower because of it."""
+        stated, flash = self._stated(), built.flash_bytes
+        limits = ((stated.code_bytes, flash.code), (stated.flash_bytes, flash.total))
+        if all(limit is None for limit, _ in limits):
             return False
-        free = self._within_arena(self._reachable(replace(stated, code_bytes=None)))
-        return built.flash_bytes.code > stated.code_bytes or self._cycles(free) < _cycles_of(built)
+        if any(limit is not None and used > limit for limit, used in limits):
+            return True
+        free = replace(stated, code_bytes=None, flash_bytes=None)
+        return self._cycles(self._within_arena(self._reachable(free))) < _cycles_of(built)
 
     def _stated(self) -> Limits:
-        """What goal and board allow."""
-        target, costs = self.settings.target, self.costs
-        board = Board()
-        if target.ram_bytes is not None:
-            ram = target.ram_bytes - costs.stack_bytes - costs.other_ram_bytes
-            board = Board(target.flash_bytes, max(0, ram))
+        """What goal, budget and board allow."""
+        costs, ram = self.costs, self.settings.ram_bytes
+        if ram is not None:
+            ram = max(0, ram - costs.stack_bytes - costs.other_ram_bytes)
+        board = Board(self.settings.flash_bytes, ram)
         constants = self.graph.constant_bytes()
         return limits_of(self.settings.optimize, constants, costs.live_set_bytes, board)
 
@@ -167,7 +180,9 @@ class _Selector:
         picks = self._with_scratch(0)
         grouping = self._grouped(picks, enough)
         least = grouping.arena_bytes
-        limit = max(enough or 0, least + max(_GIVEN_BYTES, least // _GIVEN_PART))
+        # Where a budget cannot be held, the least is what is asked for.
+        given = max(_GIVEN_BYTES, least // _GIVEN_PART) if enough is None else 0
+        limit = max(enough or 0, least + given)
         for scratch in _SCRATCHES:
             other = self._with_scratch(scratch)
             found = self._grouped(other, limit)
@@ -211,6 +226,13 @@ class _Selector:
         return sum(row[j].cycles for row, j in zip(self.offers, picks, strict=True))
 
     def _reachable(self, stated: Limits) -> Limits:
+        """Limits for the layers alone, all raised by as much as it takes to find kernels."""
+        limits = self._limits_of_layers(stated)
+        while not is_possible(self.offers, limits):
+            limits = _widened(limits)
+        return limits
+
+    def _limits_of_layers(self, stated: Limits) -> Limits:
         """Limits for the layers alone, each raised to what there are kernels for."""
         costs = self.costs
         weights, code, flash, arena = (
@@ -223,15 +245,12 @@ class _Selector:
         least_arena = max(
             (min(offer.arena_bytes for offer in row) for row in self.offers), default=0
         )
-        limits = Limits(
+        return Limits(
             None if weights is None else max(weights - costs.weights_bytes, least_weights),
             None if code is None else max(code - costs.code_bytes, 1),
             None if flash is None else max(flash - costs.weights_bytes - costs.code_bytes, 1),
             None if arena is None else max(arena, least_arena),
         )
-        while cheapest(self.offers, limits) is None:
-            limits = _widened(limits)
-        return limits
 
     def _within_arena(
         self,

@@ -18,6 +18,8 @@ class Settings:
         keep_input: Inputs survive a run.
         optimize: What kernels are chosen for: ``balanced``, ``speed``, ``ram`` or ``flash``.
         feed_rows: The application hands in the input row by row; it stands nowhere as a whole.
+        ram_budget: Bytes that arena, state, static variables and stack may take; None: the board's.
+        flash_budget: Bytes that code and constants may take, likewise.
     """
 
     target: Target
@@ -26,3 +28,19 @@ class Settings:
     keep_input: bool = False
     optimize: str = "balanced"
     feed_rows: bool = False
+    ram_budget: int | None = None
+    flash_budget: int | None = None
+
+    @property
+    def ram_bytes(self) -> int | None:
+        """What budget and board leave; None where nothing limits it."""
+        return _least(self.ram_budget, self.target.ram_bytes)
+
+    @property
+    def flash_bytes(self) -> int | None:
+        """Likewise."""
+        return _least(self.flash_budget, self.target.flash_bytes)
+
+
+def _least(*amounts: int | None) -> int | None:
+    return min((amount for amount in amounts if amount is not None), default=None)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from midge.c_emitter import weighted
 from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, operands
+from midge.c_emitter.packed_channels import PackedChannels
 from midge.c_emitter.windowed import (
     activation_fields,
     clamp_fields,
@@ -31,16 +32,12 @@ def _groups(layer: Layer) -> int:
     return layer.input(0).shape[3] // layer.input(1).shape[3]
 
 
-def _bias(layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-    return weighted.folded_bias(layer.input(0), layer.input(1), layer.optional(2), channel_axis=0)
-
-
 def _distance(layer: Layer, step: int, reads_first: bool) -> int:
     window = _attributes(layer).window(layer.input(1))
     return window_distance(layer, window, step=step, reads_first=reads_first)
 
 
-class _Conv2D(Kernel):
+class _Conv2D(weighted.SummingKernel):
     """Of int8 activations.
 
     Attributes:
@@ -55,18 +52,11 @@ class _Conv2D(Kernel):
         rounding = _attributes(layer).rounding
         return types == (DType.INT8, self.weights) and rounding in weighted.SUM_ROUNDINGS
 
-    def _fields(
-        self, layer: Layer, places: Places
-    ) -> tuple[dict[str, object], tuple[Constant, ...]]:
+    def _fields(self, layer: Layer) -> dict[str, object]:
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
-        narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=0)
-        factors, constants = weighted.factor_fields(
-            attributes.factors(x, w, layer.output), narrow, places
-        )
         window: Mapping[str, object] = window_fields(x, layer.output, attributes.window(w))
         fields: dict[str, object] = {"window": window, "x_zero": x.zero_point}
-        fields |= activation_fields(layer.output, attributes.activation)
-        return {**fields, "factors": factors}, constants
+        return fields | activation_fields(layer.output, attributes.activation)
 
 
 class Conv2DPortable(_Conv2D):
@@ -97,21 +87,32 @@ class Conv2DPortable(_Conv2D):
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights as they stand in the graph."""
-        fields, constants = self._fields(layer, places)
-        weights = self._weights(layer)
+        fields, channels = self._fields(layer), self._channels(layer, places)
         patch = "NULL" if self._is_pointwise(layer) else f"(int8_t *){places.scratch}"
         return Call(
             (
                 places.inputs[0],
                 places.outputs[0],
                 places.constant("weights"),
-                places.constant("bias"),
+                channels.bias,
                 patch,
             ),
             self.struct,
-            {"window": fields.pop("window"), "groups": _groups(layer), **fields},
-            (Constant("weights", weights), Constant("bias", _bias(layer)), *constants),
+            {
+                "window": fields.pop("window"),
+                "groups": _groups(layer),
+                **fields,
+                "factors": channels.factors,
+            },
+            (Constant("weights", self._weights(layer)), *channels.constants),
         )
+
+
+class Conv2DPacked(PackedChannels, Conv2DPortable):
+    """The same with biases and factors in few bits."""
+
+    variant = "portable_packed"
+    rank = 5
 
 
 class Conv2DInt4(Conv2DPortable):
@@ -137,6 +138,7 @@ class Conv2DDsp(_Conv2D):
     struct = "midge_conv_2d_dsp"
     requires = frozenset({"dsp"})
     rank = 10
+    in_pairs = True
     taps_a_word = 4
 
     def applies(self, layer: Layer) -> bool:
@@ -167,7 +169,7 @@ class Conv2DDsp(_Conv2D):
 
     def call(self, layer: Layer, places: Places) -> Call:
         """Weights interleaved for pairs of outputs."""
-        fields, constants = self._fields(layer, places)
+        fields, channels = self._fields(layer), self._channels(layer, places)
         w = layer.input(1)
         weights, more = self._packed(np.asarray(w.data, np.int8).reshape(w.shape[0], -1))
         return Call(
@@ -175,7 +177,7 @@ class Conv2DDsp(_Conv2D):
                 places.inputs[0],
                 places.outputs[0],
                 places.constant("weights"),
-                places.constant("bias"),
+                channels.bias,
                 f"(uint32_t *)(void *){places.scratch}",
             ),
             self.struct,
@@ -185,13 +187,17 @@ class Conv2DDsp(_Conv2D):
                 "in_place": self._in_place(layer),
                 **more,
                 **fields,
+                "factors": channels.factors,
             },
-            (
-                Constant("weights", weights),
-                Constant("bias", weighted.padded_bias(_bias(layer))),
-                *constants,
-            ),
+            (Constant("weights", weights), *channels.constants),
         )
+
+
+class Conv2DDspPacked(PackedChannels, Conv2DDsp):
+    """The same with biases and factors in few bits."""
+
+    variant = "dsp_packed"
+    rank = 15
 
 
 class Conv2DInt4Dsp(Conv2DDsp):
@@ -281,8 +287,10 @@ class Conv2DFloat(_Sparing):
 
 KERNELS = (
     Conv2DPortable(),
+    Conv2DPacked(),
     Conv2DInt4(),
     Conv2DDsp(),
+    Conv2DDspPacked(),
     Conv2DInt4Dsp(),
     Conv2DInt16(),
     Conv2DFloat(),

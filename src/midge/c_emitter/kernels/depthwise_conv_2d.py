@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from midge.c_emitter import weighted
 from midge.c_emitter.kernel import Call, Constant, Kernel, Layer, Places, operands
+from midge.c_emitter.packed_channels import PackedChannels
 from midge.c_emitter.windowed import (
     activation_fields,
     clamp_fields,
@@ -39,7 +40,7 @@ class _Depthwise(Kernel):
         return window_distance(layer, window, reads_first=False) if index == 0 else None
 
 
-class DepthwisePortable(_Depthwise):
+class DepthwisePortable(weighted.SummingKernel, _Depthwise):
     """One channel at a time, through offsets of the taps.
 
     Attributes:
@@ -51,6 +52,7 @@ class DepthwisePortable(_Depthwise):
     function = "midge_depthwise_conv_2d_s8"
     source = "depthwise_conv_2d_s8.h"
     struct = "midge_depthwise_conv_2d"
+    channel_axis = 3
     weights = DType.INT8
 
     def applies(self, layer: Layer) -> bool:
@@ -74,18 +76,13 @@ class DepthwisePortable(_Depthwise):
     def call(self, layer: Layer, places: Places) -> Call:
         """Bias with the zero point of the input folded in."""
         attributes, x, w = _attributes(layer), layer.input(0), layer.input(1)
-        narrow = weighted.is_narrow(x, w, layer.optional(2), channel_axis=3)
-        factors, constants = weighted.factor_fields(
-            attributes.factors(x, w, layer.output), narrow, places
-        )
-        bias = weighted.folded_bias(x, w, layer.optional(2), channel_axis=3)
-        scratch = places.scratch
+        channels, scratch = self._channels(layer, places), places.scratch
         return Call(
             (
                 places.inputs[0],
                 places.outputs[0],
                 places.constant("weights"),
-                places.constant("bias"),
+                channels.bias,
                 f"(int32_t *)(void *){scratch}",
                 f"(int8_t *)({scratch} + {self._offset_bytes(layer)})",
             ),
@@ -94,14 +91,17 @@ class DepthwisePortable(_Depthwise):
                 "window": window_fields(x, layer.output, attributes.window(w)),
                 "x_zero": x.zero_point,
                 **activation_fields(layer.output, attributes.activation),
-                "factors": factors,
+                "factors": channels.factors,
             },
-            (
-                Constant("weights", self._weights(layer)),
-                Constant("bias", bias),
-                *constants,
-            ),
+            (Constant("weights", self._weights(layer)), *channels.constants),
         )
+
+
+class DepthwisePacked(PackedChannels, DepthwisePortable):
+    """The same with biases and factors in few bits."""
+
+    variant = "portable_packed"
+    rank = 5
 
 
 class DepthwiseDsp(DepthwisePortable):
@@ -118,6 +118,13 @@ class DepthwiseDsp(DepthwisePortable):
         """Channels in fours, one output each."""
         channels = layer.input(0).shape[3]
         return super().applies(layer) and channels % 4 == 0 and layer.output.shape[3] == channels
+
+
+class DepthwiseDspPacked(PackedChannels, DepthwiseDsp):
+    """The same with biases and factors in few bits."""
+
+    variant = "dsp_packed"
+    rank = 15
 
 
 class DepthwiseInt4(DepthwisePortable):
@@ -199,8 +206,10 @@ class DepthwiseFloat(_Sparing):
 
 KERNELS = (
     DepthwisePortable(),
+    DepthwisePacked(),
     DepthwiseInt4(),
     DepthwiseDsp(),
+    DepthwiseDspPacked(),
     DepthwiseInt16(),
     DepthwiseFloat(),
 )
