@@ -105,7 +105,8 @@ def test_the_cortex_m4_stays_within_its_bounds(network: str) -> None:
     assert result.flash_bytes.weights <= 1.5 * graph.constant_bytes()
     assert result.ram_bytes.static == 0
     bound = result.ram_bytes.stack_bound
-    assert bound is not None and result.ram_bytes.stack_peak <= bound
+    assert bound is not None
+    assert result.ram_bytes.stack_peak <= bound
 
 
 def _need_programs(machine: Machine) -> None:

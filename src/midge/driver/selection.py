@@ -320,7 +320,7 @@ class _Selector:
         return planned.plan.arena_bytes
 
     def _weighed(self, rows: Sequence[Sequence[Offer]]) -> Sequence[Sequence[Offer]]:
-        """With flash at a price, for a balance: constants that double must save 5 % of cycles."""
+        """With flash at a price, for a balance: constants that double must save a sixteenth of the cycles."""
         constants = self.graph.constant_bytes()
         if self.settings.optimize != BALANCED or not constants:
             return rows
@@ -328,7 +328,7 @@ class _Selector:
 
         def priced(offer: Offer) -> Offer:
             cycles = offer.cycles * _PRICE_SCALE
-            cycles += offer.weights_bytes * least * _PRICE_SCALE // (20 * constants)
+            cycles += offer.weights_bytes * least * _PRICE_SCALE // (16 * constants)
             return replace(offer, cycles=cycles)
 
         return [[priced(offer) for offer in row] for row in rows]
