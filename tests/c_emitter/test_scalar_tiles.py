@@ -20,7 +20,13 @@ from midge.virtual_mcu import CORES, UnicornMachine
 from support.layer_bench import Bench, build_layers
 from support.networks import imported, join, mobile_chain
 
-SCALAR = [k for found in KERNELS.values() for k in found if k.variant.startswith("scalar")]
+SCALAR = [
+    kernel
+    for found in KERNELS.values()
+    for kernel in found
+    if kernel.variant.startswith("scalar") and not kernel.requires
+]
+"""What the Cortex-M0+ has tiles for."""
 ROUNDINGS = (Rounding.TFLITE_DOUBLE, Rounding.SINGLE, Rounding.HALF_EVEN)
 
 

@@ -16,6 +16,7 @@ from sample_model import (
 )
 
 from midge.errors import InternalError, ToolError, UserError
+from midge.processes import run
 from midge.toolchain import OPTIMISATIONS, ModelInterface, build, find_compiler
 from midge.toolchain.build import port_object
 from midge.virtual_mcu import open_machine
@@ -241,3 +242,23 @@ __attribute__((noinline)) static void scale(int8_t *a, int32_t step)
     _, trace = open_machine(program).trace((bytes(range(64)),))
     # 22 and 10 turns of the loop.
     assert trace.layer_instructions[0] > 2 * trace.layer_instructions[1] > 0
+
+
+@pytest.mark.parametrize("kind", ["zig", "gcc"])
+def test_objects_of_another_compiler_are_linked_as_the_models_own(
+    kind: str, tmp_path: Path
+) -> None:
+    compiler = find_compiler(kind, "rv32imc")
+    (tmp_path / "more.c").write_text("int more(void);\nint more(void) { return 42; }\n")
+    command = [*compiler.command, *compiler.flags, "-O2", "-c", "more.c", "-o", "more.o"]
+    done = run(command, timeout_s=120, cwd=tmp_path, env=compiler.environment_in(tmp_path))
+    assert done.returncode == 0, done.stderr_text
+    sources, interface = one_layer(
+        "int more(void);\n__attribute__((noinline)) static void tiny_layer(void *arena)"
+        "{ *(int *)arena = more(); }\n"
+    )
+    objects = {"more.o": (tmp_path / "more.o").read_bytes()}
+    program = build(compiler, sources, interface, objects=objects)
+    assert program.symbol("more").section == ".model.text"
+    with pytest.raises(ToolError, match="more"):
+        build(compiler, sources, interface)

@@ -57,6 +57,7 @@ def build(
     optimisation: str = "-O2",
     stack_bytes: int = 16384,
     timeout_s: float = 300.0,
+    objects: Mapping[str, bytes] | None = None,
 ) -> Program:
     """Compile a model for the compiler's core and link it with Midge's harness.
 
@@ -67,6 +68,7 @@ def build(
         optimisation: One of :data:`OPTIMISATIONS`.
         stack_bytes: RAM kept for the stack, a multiple of 16.
         timeout_s: Longest time for one run of the compiler, in seconds.
+        objects: Object files of the model that another compiler made, by name.
 
     Returns:
         The linked program. The same arguments always give the same bytes.
@@ -85,21 +87,24 @@ def build(
         levels = _ZIG_OPTIMISATIONS.get(optimisation, levels)
     with tempfile.TemporaryDirectory(prefix="midge-") as temporary:
         shop = _Workshop(Path(temporary), compiler, timeout_s)
-        objects = [
+        linked = [
             shop.compile(f"model/{name}", f"{_MODEL_PREFIX}{index}.o", levels)
             for index, name in enumerate(shop.write("model", sources))
         ]
+        for name, content in sorted((objects or {}).items()):
+            linked.append(f"{_MODEL_PREFIX}{name}")
+            (shop.folder / linked[-1]).write_bytes(content)
         for part in _port_parts(compiler, interface, sources):
             library = part.source == "memory_functions.c"
             prefix = _LIBRARY_PREFIX if library else _PORT_PREFIX
             # The port is no subject of measurement, its library routines are.
             chosen = (*levels, *_LIBRARY_FLAGS[compiler.kind]) if library else ("-O2",)
             flags = (*chosen, *_PORT_FLAGS[compiler.kind])
-            objects.append(f"{prefix}{part.source[:-2]}.o")
+            linked.append(f"{prefix}{part.source[:-2]}.o")
             compiled = port_object(compiler, part, flags, timeout_s)
-            (shop.folder / objects[-1]).write_bytes(compiled)
+            (shop.folder / linked[-1]).write_bytes(compiled)
         shop.write("", {"harness.ld": _linker_script(compiler.target.memory, stack_bytes)})
-        elf = shop.link(objects)
+        elf = shop.link(linked)
     return read_program(
         elf,
         core=compiler.core,

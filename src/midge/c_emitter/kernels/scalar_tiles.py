@@ -244,6 +244,21 @@ class Conv2DScalar(_TwoPixels):
         return np.asarray(pixels * channels + np.arange(channels), np.int64).reshape(-1)
 
 
+class Conv2DScalarShared(Conv2DScalar):
+    """The same with one function for all layers, where code is dear; the M0+ has tiles."""
+
+    variant = "scalar_shared"
+    function = "midge_conv_2d_s8_scalar_shared"
+    source = "conv_2d_s8_scalar_shared.h"
+    requires = frozenset({"long_mul"})
+    by_rule = False
+
+    def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
+        """None: all of it is C."""
+        del layer
+        return ()
+
+
 def _rows_of(layer: Layer) -> int:
     return layer.output.size // layer.input(1).shape[0]
 
@@ -321,4 +336,4 @@ class FullyConnectedScalar(_InBlocks):
         return self._call(layer, places, weights, tables, "midge_fully_connected_scalar", sizes, 2)
 
 
-KERNELS = (Conv2DScalar(), FullyConnectedScalar(), FullyConnectedScalarRows())
+KERNELS = (Conv2DScalar(), Conv2DScalarShared(), FullyConnectedScalar(), FullyConnectedScalarRows())

@@ -15,6 +15,11 @@ from midge.c_emitter.tiles.thumb_depthwise import (
     depthwise_tile,
     widen_tile,
 )
+from midge.c_emitter.tiles.thumb_depthwise_pair import (
+    LINE_WORDS,
+    depthwise_pair_tile,
+    pairs_apply,
+)
 from midge.c_emitter.weighted import SUM_ROUNDINGS
 from midge.c_emitter.windowed import window_fields
 from midge.graph import DType
@@ -60,9 +65,10 @@ class DepthwiseScalar(Kernel):
         return band, (band - 1) * window.stride[0] + reach[0], columns
 
     def scratch_bytes(self, layer: Layer) -> int:
-        """Rows of one channel as words, and the taps of one output."""
+        """Rows of one channel as words, the taps of one output, and what a tile keeps there."""
         _, rows, columns = self._plane(layer)
-        return aligned(4 * (rows * columns + 1 + int(np.prod(self._window(layer).kernel))))
+        taps = int(np.prod(self._window(layer).kernel))
+        return aligned(4 * (rows * columns + 1 + taps + LINE_WORDS))
 
     def overlap(self, layer: Layer, index: int) -> int | None:
         """A band is written while it is read."""
@@ -106,7 +112,9 @@ class DepthwiseScalar(Kernel):
             out_w=layer.output.shape[2],
             out_c=layer.output.shape[3],
         )
-        return depthwise_tile(f"midge_tile_{layer.symbol}", shape, self._stairs(layer))
+        stairs = self._stairs(layer)
+        tile = depthwise_pair_tile if pairs_apply(shape, stairs) else depthwise_tile
+        return tile(f"midge_tile_{layer.symbol}", shape, stairs)
 
     def tiles(self, layer: Layer) -> tuple[TileFunction, ...]:
         """For the Cortex-M0+; sums where taps stand side by side and are not too many."""

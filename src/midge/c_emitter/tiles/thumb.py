@@ -9,6 +9,8 @@ from midge.c_emitter.tiles.asm import Assembly
 
 GUARD = "defined(__ARM_ARCH_6M__)"
 """Where a tile stands for the C; elsewhere its name is NULL."""
+SHORT_LOOP = 120
+"""Instructions that a conditional branch reaches back."""
 _LARGEST = 470
 """Instructions of a function: its literals stand behind it, and loads reach 1 KB."""
 _UNROLLED = 64

@@ -29,11 +29,11 @@ _PARAMETERS = (
     "const uint32_t *channels",
     "int8_t *y",
 )
-_REACH = 120
-"""Instructions that a conditional branch reaches back."""
 _LARGEST_IMMEDIATE = 31
 """Of an offset in bytes of STRB."""
 _END_OF_BLOCK = ("add r8, r2", "asrs r2, r2, #16", "add r9, r2")
+_END_OF_FIRST = ("mov r8, r2", "asrs r2, r2, #16", "mov r9, r2")
+"""Where sums were not cleared."""
 
 
 def single_tile(name: str, blocks: Blocks, stairs: Staircase, outputs: int) -> TileFunction:
@@ -41,6 +41,11 @@ def single_tile(name: str, blocks: Blocks, stairs: Staircase, outputs: int) -> T
     tile = _Tile(blocks, stairs)
     eights, fours, twos = blocks.counts
     tile.begin(outputs)
+    if eights or fours:
+        tile.asm(*_single_block(8 if eights else 4)[: -len(_END_OF_BLOCK)], *_END_OF_FIRST)
+        eights, fours = (eights - 1, fours) if eights else (0, fours - 1)
+    else:
+        tile.clear_sums()
     tile.asm.repeat(eights, 36, _single_block(8))
     tile.asm.repeat(fours, 20, _single_block(4))
     tile.asm.repeat(twos // 2, 24, (*_single_two(0), *_single_two(2), "adds r1, r1, #4"))
@@ -66,6 +71,7 @@ def paired_tile(name: str, blocks: Blocks, stairs: Staircase, outputs: int) -> T
     """All outputs of one pixel, two at a time; `outputs` is even."""
     tile = _Tile(blocks, stairs)
     tile.begin(outputs)
+    tile.clear_sums()
     tile.asm(f"ldr r7, ={0xFF00FF:#x}")
     for count, taps in zip(blocks.counts, SIZES, strict=True):
         tile.asm.repeat(count, 4 + 4 * taps, _paired_block(taps))
@@ -145,7 +151,7 @@ class _Tile:
         self.climbs: list[str] = []
 
     def begin(self, outputs: int) -> None:
-        """For every output or two, clear the sums."""
+        """For every output or two, from the column's first word."""
         words = 1 + (len(self.line) if self.each else 0)
         self.asm(
             "mov r10, r0",
@@ -157,13 +163,17 @@ class _Tile:
             "1:",
             "mov r0, r10",
         )
-        # Every block's sum is 0x8000 too large, so that its lower half rounds to nothing.
-        self.asm.load("r2", -0x8000 * self.blocks.number)
-        self.asm("mov r8, r2", "movs r3, #0", "mov r9, r3")
+
+    def clear_sums(self) -> None:
+        """Where the first block does not set them."""
+        self.asm("movs r3, #0", "mov r8, r3", "mov r9, r3")
 
     def end_sums(self) -> None:
         """The sum of the lower halves in r4, that of the upper ones in r2."""
         self.asm("mov r2, r9", "lsls r3, r2, #16", "mov r4, r8", "subs r4, r4, r3")
+        # Every block's sum is 0x8000 too large, so that its lower half rounds to nothing.
+        self.asm.load("r3", 0x8000 * self.blocks.number)
+        self.asm("subs r4, r4, r3")
 
     def load_channel(self) -> None:
         """r3: the bias; r5: span and part; r6: whole; r7: offset; r8 and r9: bend and drop."""
@@ -220,7 +230,7 @@ class _Tile:
     @property
     def is_short(self) -> bool:
         """A conditional branch reaches from here to the top of the loop."""
-        return len(self.asm.lines) - self.asm.lines.index("1:") < _REACH
+        return len(self.asm.lines) - self.asm.lines.index("1:") < thumb.SHORT_LOOP
 
     def end(self, name: str, comment: str) -> TileFunction:
         """Go on with the next outputs, or restore registers and return."""

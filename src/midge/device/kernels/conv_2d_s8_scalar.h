@@ -28,12 +28,14 @@ typedef void midge_column_fill(
 MIDGE_KERNEL void midge_single_block(
     const uint32_t *column, const uint32_t *weights, int32_t words, int32_t count, int32_t stride,
     struct midge_block_sums *s) {
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         s->block[t] = column[0];
     }
     for (int32_t i = 0; i < words; i++) {
         const uint32_t x0 = column[4 * i + 1], x1 = column[4 * i + 2];
         const uint32_t x2 = column[4 * i + 3], x3 = column[4 * i + 4];
+#pragma GCC unroll 4
         for (int32_t t = 0; t < count; t++) {
             const uint32_t w = weights[t * stride + i];
             s->block[t] += w * x0;
@@ -51,6 +53,7 @@ MIDGE_KERNEL void midge_single_two(
     const uint32_t *column, const uint32_t *weights, int upper, int32_t count, int32_t stride,
     struct midge_block_sums *s) {
     const uint32_t corrected = column[0], x0 = column[1], x1 = column[2];
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         const uint32_t word = weights[t * stride], w = upper ? word >> 16 : word & 0xFFFFu;
         s->block[t] = corrected + w * x0 + (w >> 8) * x1;
@@ -92,6 +95,7 @@ MIDGE_KERNEL void midge_single_outputs(
     const struct midge_conv_2d_scalar *p) {
     struct midge_block_sums sums;
     midge_single_sums(column, weights + first * p->weight_words, count, &sums, p);
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         y[first + t] = midge_climb(sums.low[t], first + t, &p->stairs);
         y[first + t + p->window.out_c] = midge_climb(sums.high[t], first + t, &p->stairs);
@@ -187,15 +191,13 @@ MIDGE_KERNEL void midge_conv_2d_s8_scalar(
             } else {
                 midge_fill_column(x, corners[0], corners[1], outside, places, column, p);
             }
-            if (pixel + 1 < pixels) {
-                midge_single_pair(column, weights, y, tile, p);
-                y += 2 * w->out_c;
-            } else {
-                /* The last pixel stands alone: it is computed twice, and kept once. */
-                midge_single_pair(column, weights, spare, tile, p);
+            /* The last pixel may stand alone: it is computed twice, and kept once. */
+            const int alone = pixel + 1 == pixels;
+            midge_single_pair(column, weights, alone ? spare : y, tile, p);
+            if (alone) {
                 MIDGE_COPY(y, spare, w->out_c);
-                y += w->out_c;
             }
+            y += alone ? w->out_c : 2 * w->out_c;
         }
         x += w->in_h * w->in_w * w->in_c;
     }

@@ -1,7 +1,7 @@
 /* depthwise_conv_2d, int8, channel by channel: the rows of a channel that a band of output rows needs are widened to
    words, with its borders, then used for all taps.
    weights [kernel_h * kernel_w][out_c]; plane: scratch of the widened rows, then the band's number of rows and the taps
-   of one output as words.
+   of one output as words, and four words that a tile may use.
    A band is written while it is read. */
 #include "scalar_stairs.h"
 #include "window.h"
@@ -13,8 +13,8 @@ struct midge_depthwise_scalar {
     int32_t plane_rows, plane_columns; /* that a band and an output row need */
     struct midge_stairs stairs;
     /* One output channel of a band in assembly, y its first pixel; NULL where C does as well.
-       taps: the number of rows, then the weights. */
-    void (*tile)(const int32_t *plane, const int32_t *taps, const uint32_t *channel, int8_t *y);
+       taps: the number of rows, then the weights, then four words to write to. */
+    void (*tile)(const int32_t *plane, int32_t *taps, const uint32_t *channel, int8_t *y);
     /* Rows of a channel as words, in assembly. */
     void (*widen)(const int8_t *x, int32_t *target, int32_t rows);
 };

@@ -23,11 +23,13 @@ typedef void midge_paired_tile(
 MIDGE_KERNEL void midge_paired_block(
     const uint32_t *column, const uint32_t *weights, int32_t taps, int32_t count, int32_t stride,
     struct midge_block_sums *s) {
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         s->block[t] = column[0];
     }
     for (int32_t i = 0; i < taps; i += 2) {
         const uint32_t x0 = column[i + 1], x1 = column[i + 2];
+#pragma GCC unroll 4
         for (int32_t t = 0; t < count; t++) {
             const uint32_t w = weights[t * stride + i / 2];
             s->block[t] += w * x0;
@@ -61,6 +63,7 @@ MIDGE_KERNEL void midge_paired_outputs(
         weights += 1;
     }
     midge_end_sums(&s, count);
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         const int32_t o = first + 2 * t;
         y[o] = midge_climb(s.low[t], o, &p->stairs);

@@ -84,6 +84,7 @@ struct midge_block_sums {
 };
 
 MIDGE_KERNEL void midge_begin_sums(struct midge_block_sums *s, int32_t count, const struct midge_blocks *b) {
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         s->low[t] = 0u - 0x8000u * (uint32_t)midge_blocks_number(b);
         s->high[t] = 0;
@@ -91,6 +92,7 @@ MIDGE_KERNEL void midge_begin_sums(struct midge_block_sums *s, int32_t count, co
 }
 
 MIDGE_KERNEL void midge_end_block(struct midge_block_sums *s, int32_t count) {
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         s->low[t] += s->block[t];
         s->high[t] += (uint32_t)((int32_t)s->block[t] >> 16);
@@ -100,6 +102,7 @@ MIDGE_KERNEL void midge_end_block(struct midge_block_sums *s, int32_t count) {
 
 /* Until here `low` was the sum of whole words. */
 MIDGE_KERNEL void midge_end_sums(struct midge_block_sums *s, int32_t count) {
+#pragma GCC unroll 4
     for (int32_t t = 0; t < count; t++) {
         s->low[t] -= s->high[t] << 16;
     }
