@@ -320,7 +320,7 @@ class _Selector:
         return planned.plan.arena_bytes
 
     def _weighed(self, rows: Sequence[Sequence[Offer]]) -> Sequence[Sequence[Offer]]:
-        """With flash at a price, for a balance: constants that double must save a sixteenth of the cycles."""
+        """With flash at a price, for a balance: twice the constants must save 6 % of the cycles."""
         constants = self.graph.constant_bytes()
         if self.settings.optimize != BALANCED or not constants:
             return rows
