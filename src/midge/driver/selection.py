@@ -272,8 +272,9 @@ class _Selector:
             [fixed[i]] if i in fixed else list(range(len(row))) for i, row in enumerate(self.offers)
         ]
         picks: Picks = ()
+        weighed = self._weighed(self.offers)
         for _ in range(_MOST_REPAIRS):
-            rows = [[row[j] for j in kept] for row, kept in zip(self.offers, allowed, strict=True)]
+            rows = [[row[j] for j in kept] for row, kept in zip(weighed, allowed, strict=True)]
             found = cheapest(rows, limits)
             if found is None:
                 break
@@ -320,7 +321,7 @@ class _Selector:
         return planned.plan.arena_bytes
 
     def _weighed(self, rows: Sequence[Sequence[Offer]]) -> Sequence[Sequence[Offer]]:
-        """With flash at a price, for a balance: twice the constants must save 6 % of the cycles."""
+        """With flash at a price, for a balance: twice the constants must save 5 % of the cycles."""
         constants = self.graph.constant_bytes()
         if self.settings.optimize != BALANCED or not constants:
             return rows
@@ -328,7 +329,7 @@ class _Selector:
 
         def priced(offer: Offer) -> Offer:
             cycles = offer.cycles * _PRICE_SCALE
-            cycles += offer.weights_bytes * least * _PRICE_SCALE // (16 * constants)
+            cycles += offer.weights_bytes * least * _PRICE_SCALE // (20 * constants)
             return replace(offer, cycles=cycles)
 
         return [[priced(offer) for offer in row] for row in rows]

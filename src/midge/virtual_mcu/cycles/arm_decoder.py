@@ -7,7 +7,8 @@ Encodings: ARMv7-M Architecture Reference Manual (DDI0403) and ARMv8-M (DDI0553)
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 
 import capstone
 from capstone import arm as c_arm
@@ -15,6 +16,10 @@ from capstone import arm as c_arm
 from midge.virtual_mcu.cycles.instruction import Branch, Instruction
 
 _ADDRESS_BITS = ~1
+_ANYWHERE = 0x1000_0000
+"""Where a block is decoded before it is moved to its place; branches lead both ways from it."""
+_BLOCKS = 8192
+"""Decoded blocks that are kept: those of a few programs of a large network."""
 _MULTIPLE_LOADS = frozenset({"ldm", "ldmdb", "pop", "vldmia", "vldmdb", "vpop"})
 _MULTIPLE_STORES = frozenset({"stm", "stmdb", "push", "vstmia", "vstmdb", "vpush"})
 _DOUBLE = frozenset({"ldrd", "strd"})
@@ -43,9 +48,22 @@ def decode_arm(code: bytes, address: int) -> tuple[Instruction, ...]:
     Returns:
         its instructions in order; what capstone cannot decode appears with operation ``unknown``.
     """
-    return tuple(
-        _instruction(entry) for entry in _disassembler().disasm(code, address & _ADDRESS_BITS)
-    )
+    # Code that reads the program counter sees it rounded to whole words.
+    start = _ANYWHERE | address & 2
+    away = (address & _ADDRESS_BITS) - start
+    return tuple(_moved(instruction, away) for instruction in _decoded(code, start))
+
+
+@lru_cache(_BLOCKS)
+def _decoded(code: bytes, start: int) -> tuple[Instruction, ...]:
+    """A block at one of two places: candidates of a layer stand in programs that are else alike."""
+    return tuple(_instruction(entry) for entry in _disassembler().disasm(code, start))
+
+
+def _moved(instruction: Instruction, away: int) -> Instruction:
+    """The instruction so many bytes further on."""
+    target = None if instruction.target is None else instruction.target + away
+    return replace(instruction, address=instruction.address + away, target=target)
 
 
 def _instruction(entry: capstone.CsInsn) -> Instruction:
