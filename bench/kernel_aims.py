@@ -21,6 +21,11 @@ for _core in ("cortex-m7", "cortex-m33"):
         for network, millions in INSTRUCTIONS["cortex-m4", "speed"].items()
     }
 """Core and goal; the M7 and the M33 may take 3 % more than the M4."""
+INSTRUCTIONS["rv32imc", "speed"] = {
+    network: round(millions / 3, 3)
+    for network, millions in {"ic01": 122.0, "kws01": 40.2, "vww01": 105.3, "ad01": 2.50}.items()
+}
+"""A third of TFLite Micro's reference kernels there: `bench.tflm_riscv`."""
 CYCLES: dict[tuple[str, str], Figures] = {
     ("cortex-m4", "speed"): {"ic01": 8.9, "kws01": 3.4, "vww01": 5.7, "ad01": 0.36},
     ("stm32l4r5zi", "speed"): {"ic01": 19.8, "kws01": 5.18, "vww01": 10.7, "ad01": 0.486},
