@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
+
+# Before NumPy and PyTorch are imported: on cores that other workers keep busy, the threads of a
+# pool wait for one another six times as long as one thread works.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings

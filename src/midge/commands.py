@@ -14,6 +14,7 @@ from midge.compress import Report, inspect, take_samples
 from midge.compress.pictures import pictures_of
 from midge.driver import Artifact, compare_layers, compile_graph, load
 from midge.driver.budget import Budget, check_budget
+from midge.driver.compare_layers import FED_LAYERS
 from midge.driver.main_path import plan_graph
 from midge.driver.operators import operators_report
 from midge.driver.quantize import float_graph, quantize
@@ -150,6 +151,8 @@ def _say_measuring(what: str) -> None:
 def run_model(options: argparse.Namespace) -> int:
     """`midge run`; 1 when `--compare-layers` finds a difference."""
     inputs = read_arrays(options.input) if options.input else None
+    if options.compare_layers and options.feed_rows:
+        raise UserError(f"{options.model}: {FED_LAYERS}")
     artifact = _compile(options)
     if options.compare_layers:
         comparison = compare_layers(artifact, inputs)

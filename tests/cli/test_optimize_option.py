@@ -51,11 +51,11 @@ def test_by_rule_nothing_is_measured(midge: Command, models: Path, tmp_path: Pat
     assert (report["optimize"], report["selection"]) == ("balanced", None)
 
 
-@pytest.mark.parametrize("measured", [True, False])
+@pytest.mark.parametrize(("name", "measured"), [("padded", True), ("mobile_chain", False)])
 def test_rows_are_fed_and_give_the_same_outputs(
-    measured: bool, midge: Command, models: Path, tmp_path: Path
+    name: str, measured: bool, midge: Command, models: Path, tmp_path: Path
 ) -> None:
-    run = ("run", models / "mobile_chain.tflite", "--json", "-")
+    run = ("run", models / f"{name}.tflite", "--json", "-")
     run += () if measured else ("--no-measure",)
     whole, fed = midge(*run), midge(*run, "--feed-rows")
     assert (whole.code, fed.code) == (0, 0), fed
@@ -64,9 +64,9 @@ def test_rows_are_fed_and_give_the_same_outputs(
     assert other["layers"] == []
     out = tmp_path / "out"
     assert midge("compile", run[1], "--feed-rows", *run[4:], "--out", out).code == 0
-    header = (out / "mobile_chain.h").read_text()
-    assert "mobile_chain_feed_row(" in header
-    assert "mobile_chain_input(" not in header
+    header = (out / f"{name}.h").read_text()
+    assert f"{name}_feed_row(" in header
+    assert f"{name}_input(" not in header
 
 
 def test_a_network_that_takes_no_image_is_not_fed(midge: Command, models: Path) -> None:

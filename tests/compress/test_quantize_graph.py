@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from float_networks import NETWORKS, Layers, arrays, chain, residual, samples
 
 from midge.compress import QuantizeSettings, quantize_graph, take_samples
 from midge.compress.evaluate import stored_inputs
+from midge.compress.quantize_graph import Quantized
 from midge.driver import compare_layers, compile_graph
 from midge.errors import UnsupportedError, UserError
 from midge.graph import DType, Graph, Rounding, format_graph, interpret, verify
@@ -24,10 +27,17 @@ def float_types(graph: Graph) -> list[str]:
     return [t.name for t in graph.tensors.values() if t.dtype is DType.FLOAT32]
 
 
+@cache
+def quantised(name: str, **settings: Any) -> Quantized:
+    """A network of `NETWORKS` and its integers; several tests look at the same ones."""
+    graph = NETWORKS[name]()
+    return quantize_graph(graph, samples(graph), QuantizeSettings(**settings), explained=False)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_everything_becomes_integers_and_stays_close(name: str) -> None:
     graph = NETWORKS[name]()
-    made = quantize_graph(graph, samples(graph), explained=False)
+    made = quantised(name)
     verify(made.graph)
     assert float_types(made.graph) == []
     assert set(made.graph.inputs) == set(graph.inputs)
@@ -41,11 +51,9 @@ def test_everything_becomes_integers_and_stays_close(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_int16_activations_are_far_closer(name: str) -> None:
-    graph = NETWORKS[name]()
-    settings = QuantizeSettings(activations="int16", weights="int8")
-    made = quantize_graph(graph, samples(graph), settings, explained=False)
+    made = quantised(name, activations="int16", weights="int8")
     assert float_types(made.graph) == []
-    narrow = quantize_graph(graph, samples(graph), explained=False)
+    narrow = quantised(name)
     wide_snr = made.report.float_vs_integer.snr_db  # type: ignore[union-attr]
     narrow_snr = narrow.report.float_vs_integer.snr_db  # type: ignore[union-attr]
     assert wide_snr > narrow_snr + 3
@@ -56,8 +64,7 @@ def test_int16_activations_are_far_closer(name: str) -> None:
 
 
 def test_int4_weights_are_those_that_kernels_unpack() -> None:
-    graph = residual()
-    made = quantize_graph(graph, samples(graph), QuantizeSettings(weights="int4"), explained=False)
+    made = quantised("residual", weights="int4")
     types = {
         op.name: made.graph.tensors[op.inputs[1]].dtype
         for op in made.graph.ops
@@ -69,7 +76,7 @@ def test_int4_weights_are_those_that_kernels_unpack() -> None:
         "pointwise": DType.INT4,
         "classifier": DType.INT4,
     }
-    wide = quantize_graph(graph, samples(graph), explained=False)
+    wide = quantised("residual")
     saved = wide.report.weights_bytes - made.report.weights_bytes
     assert saved == (8 * 8 + 4 * 8) // 2
 
@@ -86,21 +93,19 @@ def test_int4_weights_stay_int8_beside_int16_and_the_report_says_so() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        QuantizeSettings(),
-        QuantizeSettings(weights="int4"),
-        QuantizeSettings(activations="int16"),
-        QuantizeSettings(rounding=Rounding.SINGLE),
+        {},
+        {"weights": "int4"},
+        {"activations": "int16"},
+        {"rounding": Rounding.SINGLE},
     ],
     ids=["int8", "int4", "int16", "single"],
 )
 def test_the_device_computes_what_the_interpreter_does(
-    settings: QuantizeSettings, target: str
+    settings: dict[str, Any], target: str
 ) -> None:
-    graph = residual()
-    given = samples(graph)
-    made = quantize_graph(graph, given, settings, explained=False)
+    made = quantised("residual", **settings)
     artifact = compile_graph(made.graph, target=target)
-    for sample in given.samples[:2]:
+    for sample in samples(residual()).samples[:2]:
         comparison = compare_layers(artifact, stored_inputs(made.graph, sample))
         assert comparison.difference is None, comparison
 

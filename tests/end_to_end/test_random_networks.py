@@ -21,7 +21,8 @@ from support.differential import Machine, check_against_oracle, check_on_device,
 from support.networks import single_ops
 from support.tools import COMPILERS, needs_qemu
 
-NETWORKS = 300
+NETWORKS = 120
+"""Twice each core with each type; `python -m bench.soak` runs thousands."""
 CORES = ("cortex-m4", "cortex-m0plus", "rv32imc", "cortex-m3", "cortex-m33", "cortex-m7")
 DTYPES = ("int8", "int8", "int16", "int8", "float32")
 EVERY_OPERATOR = (*OPERATORS, "FILL")  # as `tests/synthetic` holds the list of single ones to be

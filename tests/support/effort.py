@@ -16,6 +16,11 @@ def take_all() -> None:
     _takes_all = True
 
 
+def takes_all() -> bool:
+    """Whether nothing is left out."""
+    return _takes_all
+
+
 def sample_of(things: Sequence[T], count: int) -> list[T]:
     """So many of them, evenly spread, the first among them; all of them in a thorough run."""
     if _takes_all or len(things) <= count:

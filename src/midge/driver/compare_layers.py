@@ -13,6 +13,11 @@ from midge.errors import UserError
 from midge.graph import Array, Tensor, initial_state, interpret, state_after
 from midge.virtual_mcu import MemoryView, UnicornMachine
 
+FED_LAYERS = (
+    "the layers of a network that is fed row by row do not run one after the other; compare it "
+    "without --feed-rows: the kernels are the same"
+)
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -79,10 +84,7 @@ def compare_layers(artifact: Artifact, inputs: Inputs | None = None) -> Comparis
     """
     graph = artifact.graph
     if artifact.settings.feed_rows:
-        raise UserError(
-            f"{graph.name}: the layers of a network that is fed row by row do not run one after "
-            "the other; compare it without --feed-rows: the kernels are the same"
-        )
+        raise UserError(f"{graph.name}: {FED_LAYERS}")
     machine = artifact.open_machine()
     if not isinstance(machine, UnicornMachine):
         raise UserError(
