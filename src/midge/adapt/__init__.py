@@ -1,0 +1,13 @@
+"""Learning on the device: a self-evolving model of a stream in a few kilobytes.
+
+::
+
+    model = StreamModel(channels=4, horizon=60, ram="8 KB")
+    for x in stream:
+        step = model.update(x)      # step.forecast, step.anomaly, step.regime, step.is_new
+"""
+
+from midge.adapt.model import Drift, Step, StreamModel, Trace
+from midge.adapt.settings import Settings, Sizes
+
+__all__ = ["Drift", "Settings", "Sizes", "Step", "StreamModel", "Trace"]

@@ -1,0 +1,85 @@
+"""How unusual a tick is: the tail probability of its one-step error, calibrated on the stream.
+
+A tick's surprise is its largest error over channels, each in units of that channel's mean absolute
+error. A histogram over logarithmic bins follows the surprise; the share of ticks above is the tail
+probability. Beyond the last two percent the share is taken to fall by a constant factor a bin, a
+power law whose exponent is estimated there (Hill's estimator in bins): so probabilities far below
+one over the ticks seen are told, and a target rate of false alarms holds from early on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midge.adapt.settings import TAIL_BINS
+from midge.adapt.state import TICKS, State
+
+Float32s = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+EDGES = np.array([2 ** (bin_ / 3 - 3) for bin_ in range(TAIL_BINS)], np.float32)
+"""Lower edges of the bins; the first reaches down to 0, the last up to anything."""
+
+SLOWEST = np.float32(1 / 8192)
+TAIL = np.float32(0.02)
+RESIDUAL_RATE = np.float32(0.01)
+CLIP_AFTER = 20
+"""Ticks after which an error counts for at most four mean errors in the mean error."""
+_TINY = np.float32(1e-6)
+
+
+def surprise_of(state: State, sample: Float32s, known: Mask) -> np.float32:
+    """The surprise of a sample, in mean errors; the mean errors are followed.
+
+    Args:
+        state: `residual` is changed.
+        sample: [channels], in units of the channel.
+        known: Channels that were seen.
+    """
+    ticks = int(state.counters[TICKS])
+    errors = np.abs(sample - state.expected)
+    relative = np.where(known, errors / (state.residual + _TINY), np.float32(0))
+    rate = max(np.float32(1) / np.float32(ticks + 1), RESIDUAL_RATE)
+    counted = errors
+    if ticks > CLIP_AFTER:
+        counted = np.minimum(errors, np.float32(4) * state.residual)
+    followed = state.residual + rate * (counted - state.residual)
+    state.residual[:] = np.where(known, followed, state.residual)
+    return np.float32(relative.max())
+
+
+def probability_of(state: State, surprise: np.float32) -> np.float32:
+    """The share of ticks that are expected to surprise as much; the histogram is followed."""
+    ticks = int(state.counters[TICKS])
+    bin_ = max(int(np.searchsorted(EDGES, surprise, side="right")) - 1, 0)
+    out = _tail_probability(state.tail, bin_, surprise)
+    floor = np.float32(0.125) / np.float32(ticks + 1)
+    rate = max(np.float32(1) / np.float32(ticks + 1), SLOWEST)
+    hit = np.zeros(TAIL_BINS, np.float32)
+    hit[bin_] = 1
+    state.tail += rate * (hit - state.tail)
+    return min(max(out, floor), np.float32(1))
+
+
+def _tail_probability(tail: Float32s, bin_: int, surprise: np.float32) -> np.float32:
+    above = np.add.accumulate(tail[::-1])[::-1]
+    far = int(np.argmax(above <= TAIL)) if bool(np.any(above <= TAIL)) else TAIL_BINS
+    if bin_ < far:
+        higher = above[bin_ + 1] if bin_ + 1 < TAIL_BINS else np.float32(0)
+        return np.float32(higher + tail[bin_] * (np.float32(1) - _place(bin_, surprise)))
+    beyond = np.arange(TAIL_BINS - far, dtype=np.float32)
+    moment = np.add.accumulate(tail[far:] * beyond)[-1] + TAIL * np.float32(0.25)
+    mass = above[far] + TAIL * np.float32(0.25)
+    fall = moment / (moment + mass)
+    out = max(above[far], TAIL * np.float32(0.25))
+    for _ in range(bin_ - far):
+        out = out * fall
+    return np.float32(out * (np.float32(1) - (np.float32(1) - fall) * _place(bin_, surprise)))
+
+
+def _place(bin_: int, surprise: np.float32) -> np.float32:
+    """Where in its bin a surprise lies, 0 to 1."""
+    low = EDGES[bin_] if bin_ else np.float32(0)
+    high = EDGES[bin_ + 1] if bin_ + 1 < TAIL_BINS else np.float32(2) * low
+    return min((surprise - low) / (high - low), np.float32(1))

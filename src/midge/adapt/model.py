@@ -1,0 +1,392 @@
+"""`StreamModel`: a learner that starts from nothing and learns at every tick.
+
+One tick, in order: what is missing is filled in; the surprise is measured; regimes are watched;
+units learn; forecasts that came due are judged; season and normaliser follow; the sample enters the
+ring; the next tick is forecast. Every operation is a float32 addition, subtraction,
+multiplication, division, square root or comparison in the order written here, sums in ascending
+order from their first term: so C can follow bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midge.adapt import anomaly, learning, mixing, normalise, regimes, season
+from midge.adapt.settings import Settings, Sizes, ram_bytes_of, sizes_within
+from midge.adapt.state import (
+    CURRENT,
+    POSITION,
+    TICKS,
+    State,
+    bytes_of,
+    new_state,
+    read_checkpoint,
+    write_checkpoint,
+)
+from midge.adapt.units import Forecaster, joint_features
+from midge.errors import UserError
+
+Float32s = NDArray[np.float32]
+
+_WRAP_AT = 1 << 30
+_WRAP_BY = 1 << 29
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a tick told.
+
+    Attributes:
+        anomaly: The share of ticks expected to be as unusual as this one, 0 to 1.
+        is_flagged: Whether that is below the target rate of false alarms.
+        regime: The present regime's identity; -1 in the first ticks.
+        is_new: A regime was opened at this tick.
+        drift: A change was told at this tick.
+        tick: Which tick, from 1.
+    """
+
+    anomaly: float
+    is_flagged: bool
+    regime: int
+    is_new: bool
+    drift: bool
+    tick: int
+    _model: StreamModel
+    _rate: float
+
+    @property
+    def score(self) -> float:
+        """Unusual is near 1, usual near 0; a half at the target rate of false alarms."""
+        return self._rate / (self._rate + self.anomaly)
+
+    @property
+    def forecast(self) -> Float32s:
+        """[horizon, channels] in the user's units; row h - 1 is h ticks ahead.
+
+        Raises:
+            UserError: If the model has been updated since.
+        """
+        return self._model.forecast_of(self.tick)
+
+    def forecast_at(self, lead: int) -> Float32s:
+        """[channels], `lead` ticks ahead: as a row of `forecast`, for less work."""
+        row: Float32s = self._model.forecast_of(self.tick, lead)[-1]
+        return row
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a learner has moved from a checkpoint.
+
+    Attributes:
+        ticks: Ticks since.
+        coefficients: Distance of the units' coefficients, relative to the checkpoint's length.
+        scale: Largest factor between a channel's scales, at least 1.
+        regimes_new, regimes_lost: Identities in one pool and not in the other.
+    """
+
+    ticks: int
+    coefficients: float
+    scale: float
+    regimes_new: tuple[int, ...]
+    regimes_lost: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a series told, tick by tick.
+
+    Attributes:
+        forecasts: [ticks, horizons, channels], made at each tick.
+        anomaly: [ticks].
+        is_flagged, is_new, drift: [ticks].
+        regime: [ticks].
+    """
+
+    forecasts: Float32s
+    anomaly: NDArray[np.float64]
+    is_flagged: NDArray[np.bool_]
+    regime: NDArray[np.int64]
+    is_new: NDArray[np.bool_]
+    drift: NDArray[np.bool_]
+
+
+class StreamModel:
+    """A self-evolving model of a stream, in a fixed amount of memory and time a tick.
+
+    Args:
+        channels: Numbers a sample, 1 to 64.
+        horizon: Longest lead that is forecast, in ticks, 1 to 1024.
+        ram: Budget of the state, as ``8 KB`` or in bytes.
+        arithmetic: ``float32``.
+        false_alarm_rate: Target share of ticks that are flagged on a stream without anomalies.
+        seed: Not used: nothing is random. Kept with checkpoints.
+        settings: What to tune; None takes what was chosen for all.
+    """
+
+    def __init__(
+        self,
+        channels: int = 4,
+        horizon: int = 60,
+        ram: str | int = "8 KB",
+        arithmetic: Literal["float32", "fixed"] = "float32",
+        false_alarm_rate: float = 1e-3,
+        seed: int | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        if arithmetic != "float32":
+            raise UserError(f"arithmetic: found {arithmetic!r}; expected 'float32'")
+        if not 0 < false_alarm_rate < 1:
+            raise UserError(f"false_alarm_rate: found {false_alarm_rate}; expected 0 to 1")
+        budget = ram_bytes_of(ram)
+        self.sizes: Sizes = sizes_within(
+            channels, horizon, budget, settings or Settings(), bytes_of
+        )
+        self.false_alarm_rate = false_alarm_rate
+        self.seed = seed
+        self.state: State = new_state(self.sizes)
+        self._names: list[str] | None = None
+        self._ahead: Forecaster | None = None
+        self._forecast: Float32s | None = None
+
+    @property
+    def ram_bytes(self) -> int:
+        """Bytes of the state on the device."""
+        return bytes_of(self.sizes)
+
+    @property
+    def ticks(self) -> int:
+        """Samples seen; after 2**30, modulo a large number."""
+        return int(self.state.counters[TICKS])
+
+    @property
+    def regime(self) -> int:
+        """The present regime's identity; -1 in the first ticks."""
+        current = int(self.state.counters[CURRENT])
+        return int(self.state.pool_id[current]) if current >= 0 else -1
+
+    def update(self, x: ArrayLike) -> Step:
+        """Learn from one sample.
+
+        Args:
+            x: [channels], in the user's units; what is not finite or 1e18 and more is missing.
+
+        Raises:
+            UserError: If the shape is another.
+        """
+        given = np.atleast_1d(np.asarray(x, np.float64))
+        if given.shape != (self.sizes.channels,):
+            raise UserError(
+                f"update: found a sample of shape {given.shape}; expected {self.sizes.channels} "
+                "numbers"
+            )
+        known = np.abs(given) < normalise.LARGEST_INPUT
+        raw = np.where(known, given, 0).astype(np.float32)
+        state = self.state
+        if state.counters[TICKS] == 0:
+            normalise.begin(state, raw)
+            change, probability = regimes.Change(), np.float32(1)
+        else:
+            raw = np.where(known, raw, normalise.in_user_units(state, state.expected))
+            change, probability = self._learn(raw, known)
+        normalise.follow(state, self.sizes, raw)
+        self._push(raw)
+        self._look_ahead()
+        return Step(
+            anomaly=float(probability),
+            is_flagged=bool(probability < np.float32(self.false_alarm_rate)),
+            regime=self.regime,
+            is_new=change.is_new,
+            drift=change.drift,
+            tick=self.ticks,
+            _model=self,
+            _rate=self.false_alarm_rate,
+        )
+
+    def _learn(self, raw: Float32s, known: NDArray[np.bool_]) -> tuple[regimes.Change, np.float32]:
+        """All that learns from a sample in units of its channels."""
+        state, sizes = self.state, self.sizes
+        sample = normalise.normalised(state, raw)
+        past = self._past()
+        last = state.ring[(state.counters[POSITION] - 1) % sizes.ring]
+        longest = sizes.settings.stuck_ticks
+        state.repeats[:] = np.where(raw == last, np.minimum(state.repeats + 1, longest), 0)
+        learned = known & (state.repeats < longest)
+        change, probability = regimes.Change(), np.float32(1)
+        if known.any():
+            surprise = anomaly.surprise_of(state, sample, known)
+            probability = anomaly.probability_of(state, surprise)
+            features = joint_features(past, sizes.joint_lags)
+            change = regimes.watch(state, sizes, features, sample - past[0], known)
+            learning.learn(state, sizes, past, sample, learned)
+            mixing.judge(state, sizes, sample, past, known)
+            season.follow_season(state, sizes, sample, past)
+        return change, probability
+
+    def _past(self) -> Float32s:
+        """[ring, channels] in units of the channels, the last sample first."""
+        ring, position = self.state.ring, int(self.state.counters[POSITION])
+        backwards = np.concatenate([ring[:position][::-1], ring[position:][::-1]])
+        return normalise.normalised(self.state, backwards)
+
+    def _push(self, raw: Float32s) -> None:
+        state = self.state
+        position = int(state.counters[POSITION])
+        state.ring[position] = raw
+        state.counters[POSITION] = (position + 1) % self.sizes.ring
+        ticks = int(state.counters[TICKS]) + 1
+        if ticks >= _WRAP_AT:
+            back = self._wrap()
+            ticks -= back
+            state.pool_used[:] = np.maximum(state.pool_used - back, 0)
+        state.counters[TICKS] = ticks
+
+    def _wrap(self) -> int:
+        """By how much the count of ticks goes back, so that no schedule notices."""
+        periods = [s * p for s, p in zip(self.sizes.strides, self.sizes.pending, strict=True)]
+        period = int(np.lcm.reduce([32, *periods]))
+        return _WRAP_BY // period * period
+
+    def _look_ahead(self) -> None:
+        """Forecast as far as is due, and keep it."""
+        state, sizes = self.state, self.sizes
+        best = regimes.best_regime(state)
+        regime = state.pool[best] if best >= 0 else state.joint
+        self._ahead = Forecaster(state, sizes, self._past(), regime)
+        self._forecast = None
+        forecasts = self._ahead.until(mixing.furthest_due(state, sizes))
+        mixing.keep(state, sizes, forecasts)
+        shares = mixing.weights(state, sizes)
+        state.expected[:] = mixing.mixed(sizes, shares, forecasts[:1])[0]
+
+    def forecast(self) -> Float32s:
+        """[horizon, channels], from the last sample on, in the user's units."""
+        return self.forecast_of(self.ticks)
+
+    def forecast_of(self, tick: int, lead: int | None = None) -> Float32s:
+        """As `forecast` or its first `lead` rows, if `tick` is the present one.
+
+        Raises:
+            UserError: If it is not, or the lead is out of range.
+        """
+        if tick != self.ticks:
+            raise UserError(
+                f"forecast: tick {tick} is past, the model is at {self.ticks}; read a step's "
+                "forecast before the next update"
+            )
+        rows = self.sizes.horizon if lead is None else lead
+        if not 1 <= rows <= self.sizes.horizon:
+            raise UserError(f"forecast: found lead {lead}; expected 1 to {self.sizes.horizon}")
+        if self._forecast is None or len(self._forecast) < rows:
+            self._forecast = self._mixed(rows)
+        return self._forecast[:rows]
+
+    def _mixed(self, rows: int) -> Float32s:
+        if self._ahead is None:
+            if self.ticks == 0:
+                return np.zeros((rows, self.sizes.channels), np.float32)
+            best = regimes.best_regime(self.state)
+            regime = self.state.pool[best] if best >= 0 else self.state.joint
+            self._ahead = Forecaster(self.state, self.sizes, self._past(), regime)
+        shares = mixing.weights(self.state, self.sizes)
+        values = mixing.mixed(self.sizes, shares, self._ahead.until(rows))
+        return normalise.in_user_units(self.state, values)
+
+    def run(self, series: ArrayLike, horizons: Iterable[int] = (1,)) -> Trace:
+        """Update with every row of a series [ticks, channels]; keep forecasts of `horizons`."""
+        rows = np.asarray(series, np.float64)
+        leads = tuple(horizons)
+        steps = []
+        forecasts = np.empty((len(rows), len(leads), self.sizes.channels), np.float32)
+        for tick, row in enumerate(rows):
+            steps.append(self.update(row))
+            ahead = self.forecast_of(self.ticks, max(leads)) if leads else None
+            for place, lead in enumerate(leads):
+                assert ahead is not None
+                forecasts[tick, place] = ahead[lead - 1]
+        return Trace(
+            forecasts,
+            np.array([step.anomaly for step in steps]),
+            np.array([step.is_flagged for step in steps], bool),
+            np.array([step.regime for step in steps], np.int64),
+            np.array([step.is_new for step in steps], bool),
+            np.array([step.drift for step in steps], bool),
+        )
+
+    def learn_one(self, x: dict[str, float], y: object = None) -> StreamModel:
+        """As `river` has it: learn from a sample by channel name; names are those of the first."""
+        del y
+        if self._names is None:
+            if len(x) != self.sizes.channels:
+                raise UserError(f"learn_one: found {len(x)} names; expected {self.sizes.channels}")
+            self._names = list(x)
+        self.update([x.get(name, float("nan")) for name in self._names])
+        return self
+
+    def predict_one(self, x: dict[str, float] | None = None, horizon: int = 1) -> dict[str, float]:
+        """As `river` has it: the forecast `horizon` ticks ahead, by channel name."""
+        del x
+        row = self.forecast_of(self.ticks, horizon)[horizon - 1]
+        names = self._names or [str(channel) for channel in range(self.sizes.channels)]
+        return {name: float(value) for name, value in zip(names, row, strict=True)}
+
+    def save(self) -> bytes:
+        """All of it, as a checkpoint that `restore` reads."""
+        extra: dict[str, object] = {
+            "false_alarm_rate": self.false_alarm_rate,
+            "seed": self.seed,
+            "names": self._names,
+        }
+        return write_checkpoint(self.state, self.sizes, extra)
+
+    @classmethod
+    def restore(cls, data: bytes) -> StreamModel:
+        """The model that was saved: the same bits from then on.
+
+        Raises:
+            UserError: If `data` is not a whole checkpoint.
+        """
+        state, sizes, extra = read_checkpoint(data)
+        model = cls.__new__(cls)
+        model.sizes, model.state = sizes, state
+        rate, seed, names = extra["false_alarm_rate"], extra["seed"], extra["names"]
+        model.false_alarm_rate = float(rate) if isinstance(rate, float) else 1e-3
+        model.seed = seed if isinstance(seed, int) else None
+        model._names = [str(name) for name in names] if isinstance(names, list) else None
+        model._ahead = model._forecast = None
+        return model
+
+    def drift_from(self, checkpoint: bytes) -> Drift:
+        """How far this learner has moved from a checkpoint of the same sizes.
+
+        Raises:
+            UserError: If the checkpoint is not of this learner's sizes.
+        """
+        then, sizes, _ = read_checkpoint(checkpoint)
+        if sizes != self.sizes:
+            raise UserError("drift_from: the checkpoint is of a learner of other sizes")
+        now = self.state
+        moved = length = 0.0
+        for name in ("joint", "fast", "season", "direct"):
+            old = getattr(then, name).astype(np.float64)
+            moved += float(np.sum((getattr(now, name) - old) ** 2))
+            length += float(np.sum(old**2))
+        ratio = (now.scale / then.scale).astype(np.float64)
+        ours, theirs = self._identities(now), self._identities(then)
+        return Drift(
+            int(now.counters[TICKS]) - int(then.counters[TICKS]),
+            float(np.sqrt(moved / max(length, 1e-12))),
+            float(np.max(np.maximum(ratio, 1 / ratio))),
+            tuple(sorted(ours - theirs)),
+            tuple(sorted(theirs - ours)),
+        )
+
+    @staticmethod
+    def _identities(state: State) -> set[int]:
+        known = int(np.count_nonzero(state.pool_used)) if state.counters[CURRENT] >= 0 else 0
+        return {int(identity) for identity in state.pool_id[:known]}

@@ -1,0 +1,216 @@
+"""Regimes: coefficients of the joint unit that are remembered, recognised and used again.
+
+Every regime of the pool forecasts each tick, so a search costs one product a regime. When the error
+of the joint unit rises far enough above its usual level (a one-sided cumulative sum), a change is
+told and the joint unit is made to learn quickly again; for `search_ticks` the regime of the pool
+that forecasts best may be recalled; where none is good enough, the joint unit's own new
+coefficients become a new regime in a free place or in the least recently used one. Besides, a
+regime that has forecast better than the joint unit for long enough is recalled at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midge.adapt.mixing import trust
+from midge.adapt.settings import Sizes
+from midge.adapt.state import (
+    CURRENT,
+    ERROR,
+    EVIDENCE,
+    KNOWN,
+    LEVEL,
+    NEXT_ID,
+    SEARCHING,
+    SINCE,
+    TICKS,
+    State,
+)
+from midge.adapt.units import joint_steps
+
+Float32s = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+FIRST_TICKS = 64
+"""Before it there is no regime."""
+RECENT = np.float32(0.35)
+"""Rate of recent errors: about three ticks."""
+LARGEST_SQUARE = np.float32(25)
+LARGEST_EXCESS, LARGEST_RISE = np.float32(4), np.float32(3)
+LEVEL_RATES = np.float32(0.03), np.float32(0.01)
+"""Rates of the usual level: in the first 100 ticks of a regime, and later."""
+CALM = np.float32(1.3)
+"""A regime is stored while the recent error is below so many times its level."""
+STORE_TICKS = 16
+ADVANTAGE_SLACK, LARGEST_ADVANTAGE = np.float32(0.3), np.float32(1)
+KNOWN_ALREADY = np.float32(2)
+"""A search that ends with a regime within this of the joint unit's error opens no new one."""
+_TINY = np.float32(1e-6)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to the regimes at a tick.
+
+    Attributes:
+        drift: A change was told.
+        is_new: A regime was opened.
+    """
+
+    drift: bool = False
+    is_new: bool = False
+
+
+def best_regime(state: State) -> int:
+    """The place of the regime that forecasts best lately; -1 if there is none."""
+    known = int(state.counters[KNOWN])
+    return int(np.argmin(state.pool_error[:known])) if known else -1
+
+
+def watch(state: State, sizes: Sizes, features: Float32s, step: Float32s, known: Mask) -> Change:
+    """Follow the errors of all regimes, and change regime where they say so.
+
+    Args:
+        state: Changed in place.
+        sizes: Its dimensions.
+        features: [joint features] of the tick before.
+        step: [channels], the step that the sample made.
+        known: Channels that were seen.
+    """
+    counters, seen = state.counters, int(state.counters[KNOWN])
+    error = _relative_square(state, step - joint_steps(state.joint, features), known)
+    state.watch[ERROR] += RECENT * (error - state.watch[ERROR])
+    errors = step - joint_steps(state.pool[:seen], features)
+    squares = _relative_square(state, errors, known)
+    state.pool_error[:seen] += RECENT * (squares - state.pool_error[:seen])
+    if counters[TICKS] <= FIRST_TICKS:
+        return Change()
+    if seen == 0:
+        _open(state, 0)
+        return Change(is_new=True)
+    counters[SINCE] = min(int(counters[SINCE]) + 1, 1 << 30)
+    drift = _is_change(state, sizes, error)
+    _compare(state, error - squares)
+    best = best_regime(state)
+    if state.pool_advantage[best] > np.float32(sizes.settings.recall_advantage):
+        drift = drift or best != counters[CURRENT]
+        _recall(state, sizes, best)
+        return Change(drift)
+    if counters[SEARCHING]:
+        return Change(drift, _search(state, sizes))
+    _settle(state, error)
+    return Change(drift)
+
+
+def _relative_square(state: State, errors: Float32s, known: Mask) -> Float32s:
+    """[...]: mean over channels of squared errors [..., channels], in units of the residual's."""
+    relative = errors / (state.residual + _TINY)
+    squares = np.minimum(relative * relative, LARGEST_SQUARE)
+    sums = np.add.accumulate(np.where(known, squares, np.float32(0)), axis=-1)[..., -1]
+    out: Float32s = np.divide(sums, np.float32(errors.shape[-1]))
+    return out
+
+
+def _is_change(state: State, sizes: Sizes, error: Float32s) -> bool:
+    """Add a tick's evidence; True where it has just become enough."""
+    s, level = sizes.settings, state.watch[LEVEL]
+    excess = min(error / (level + _TINY), LARGEST_EXCESS)
+    evidence = state.watch[EVIDENCE] + (excess - np.float32(s.change_slack))
+    state.watch[EVIDENCE] = max(evidence, np.float32(0))
+    if state.counters[SEARCHING] or state.watch[EVIDENCE] <= np.float32(s.change_evidence):
+        return False
+    state.watch[EVIDENCE] = 0
+    state.counters[SEARCHING] = 1
+    np.maximum(state.joint_variances, np.float32(s.doubt), out=state.joint_variances)
+    return True
+
+
+def _search(state: State, sizes: Sizes) -> bool:
+    """Recall a regime, or give up and open one: whether it did."""
+    s, counters = sizes.settings, state.counters
+    counters[SEARCHING] += 1
+    best = best_regime(state)
+    error = state.watch[ERROR]
+    if state.pool_error[best] < np.float32(s.recall_ratio) * error:
+        _recall(state, sizes, best)
+        return False
+    if counters[SEARCHING] <= s.search_ticks:
+        return False
+    if state.pool_error[best] <= KNOWN_ALREADY * error:
+        state.watch[LEVEL] = error
+        _enter(state, best)
+        return False
+    _open(state, _free_place(state, sizes))
+    return True
+
+
+def _compare(state: State, advantages: Float32s) -> None:
+    """Add a tick's advantages [regimes] over the joint unit to the evidence for each regime.
+
+    Paired in this way, what noise does to both forecasts cancels: regimes are told apart that raise
+    the error by too little to be noticed by itself.
+    """
+    relative = advantages / (state.watch[LEVEL] + _TINY)
+    bounded = np.minimum(np.maximum(relative, -LARGEST_ADVANTAGE), LARGEST_ADVANTAGE)
+    evidence = state.pool_advantage[: len(advantages)] + (bounded - ADVANTAGE_SLACK)
+    state.pool_advantage[: len(advantages)] = np.maximum(evidence, np.float32(0))
+
+
+def _recall(state: State, sizes: Sizes, place: int) -> None:
+    """The joint unit goes on from a regime's coefficients, and is believed."""
+    state.joint[:] = state.pool[place]
+    trust(state, sizes)
+    state.watch[ERROR] = state.pool_error[place]
+    state.watch[LEVEL] = state.pool_level[place]
+    _enter(state, place)
+
+
+def _free_place(state: State, sizes: Sizes) -> int:
+    """An empty place of the pool, or the least recently used one but the present."""
+    seen = int(state.counters[KNOWN])
+    if seen < sizes.regimes:
+        return seen
+    used = state.pool_used.astype(np.int64)
+    used[state.counters[CURRENT]] = 1 << 40
+    return int(np.argmin(used))
+
+
+def _open(state: State, place: int) -> None:
+    """The joint unit as it is becomes a new regime."""
+    counters = state.counters
+    state.pool[place] = state.joint
+    state.pool_error[place] = state.watch[ERROR]
+    state.pool_level[place] = state.watch[ERROR]
+    state.watch[LEVEL] = state.watch[ERROR]
+    state.pool_id[place] = counters[NEXT_ID]
+    counters[NEXT_ID] = min(int(counters[NEXT_ID]) + 1, (1 << 31) - 1)
+    counters[KNOWN] = max(int(counters[KNOWN]), place + 1)
+    _enter(state, place)
+
+
+def _enter(state: State, place: int) -> None:
+    counters = state.counters
+    counters[CURRENT] = place
+    counters[SEARCHING] = 0
+    counters[SINCE] = 0
+    state.watch[EVIDENCE] = 0
+    state.pool_advantage[:] = 0
+    state.pool_used[place] = counters[TICKS]
+
+
+def _settle(state: State, error: Float32s) -> None:
+    """Outside of a search: follow the usual level, and store the regime while it is calm."""
+    counters, current = state.counters, int(state.counters[CURRENT])
+    level = state.watch[LEVEL]
+    if error < LARGEST_SQUARE:
+        rate = LEVEL_RATES[0] if counters[SINCE] < 100 else LEVEL_RATES[1]
+        rise = min(error / (level + _TINY), LARGEST_RISE)
+        level = level + rate * (rise * level - level)
+        state.watch[LEVEL] = level
+    if counters[TICKS] % STORE_TICKS == 0 and state.watch[ERROR] < CALM * level:
+        state.pool[current] = state.joint
+        state.pool_level[current] = level
+        state.pool_used[current] = counters[TICKS]

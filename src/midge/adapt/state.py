@@ -1,0 +1,253 @@
+"""What a learner keeps between ticks: a fixed set of arrays, and their form in bytes.
+
+`fields` is the one description of the layout: order, shape and type of every array, of the twin and
+of the C struct alike. Covariance factors are square here and packed triangles in bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import asdict, dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midge.adapt.settings import COUNTERS, TAIL_BINS, UNITS, Settings, Sizes
+from midge.errors import UserError
+
+Float32s = NDArray[np.float32]
+Int32s = NDArray[np.int32]
+
+TICKS, POSITION, PERIOD, CURRENT, KNOWN, NEXT_ID, SEARCHING, SINCE = range(COUNTERS)
+"""Places in `State.counters`: ticks seen; where the next sample goes in the ring; the season's
+period; the present regime's place, or -1; regimes in the pool; the next identity; ticks into a
+search for a regime, or 0; ticks since the last change of regime."""
+
+ERROR, LEVEL, EVIDENCE = range(3)
+"""Places in `State.watch`: recent error of the joint unit, its usual level, evidence
+of a change."""
+
+MAGIC = b"MDGL"
+FORMAT = 1
+_HEADER = struct.Struct("<4sHHI")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of the state.
+
+    Attributes:
+        name: Its attribute of `State`.
+        shape: Dimensions.
+        packed: Whether the last two dimensions are a triangle without its diagonal.
+        dtype: ``<f4`` or ``<i4``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    packed: bool = False
+    dtype: str = "<f4"
+
+    @property
+    def count(self) -> int:
+        """Words in bytes' form."""
+        if not self.packed:
+            return prod(self.shape)
+        n = self.shape[-1]
+        return prod(self.shape[:-2]) * (n * (n - 1) // 2)
+
+
+@dataclass
+class State:
+    """The arrays, by the names and shapes of `fields`. Units are those of `scale` unless said.
+
+    Attributes:
+        counters: See above.
+        offset, scale: What is subtracted from and divides a channel; scale is a power of two.
+        mean, variance: Of a channel, in the user's units.
+        ring: Past samples in the user's units; missing ones as they were forecast.
+        joint_upper, joint_variances, joint: The joint unit's covariance and coefficients
+            [features, channels].
+        fast_upper, fast_variances, fast: The same, for each channel.
+        season_upper, season_variances, season: The same.
+        direct_upper, direct_variances, direct: The same, for each of the last anchors.
+        credit: How far coefficients may still move: of joint, fast, season, direct units.
+        waiting: Forecasts of the first five units that wait for their truth, user's units.
+        fitness: Mean squared error [unit, anchor, channel].
+        season_errors: Mean distance to the sample that many ticks before, summed over channels.
+        residual: Mean absolute error of the mixed forecast one tick ahead.
+        expected: That forecast.
+        repeats: For how many ticks a channel has shown one value.
+        tail: Share of ticks whose surprise fell into each bin.
+        watch: See above; errors are relative to `residual`.
+        pool: Coefficients of the regimes.
+        pool_error, pool_level: Recent error of each, and its usual one.
+        pool_advantage: Evidence that each forecasts better than the joint unit.
+        pool_id, pool_used: Identity, and when last used.
+    """
+
+    counters: Int32s
+    offset: Float32s
+    scale: Float32s
+    mean: Float32s
+    variance: Float32s
+    ring: Float32s
+    joint_upper: Float32s
+    joint_variances: Float32s
+    joint: Float32s
+    fast_upper: Float32s
+    fast_variances: Float32s
+    fast: Float32s
+    season_upper: Float32s
+    season_variances: Float32s
+    season: Float32s
+    direct_upper: Float32s
+    direct_variances: Float32s
+    direct: Float32s
+    credit: Float32s
+    waiting: Float32s
+    fitness: Float32s
+    season_errors: Float32s
+    residual: Float32s
+    expected: Float32s
+    repeats: Int32s
+    tail: Float32s
+    watch: Float32s
+    pool: Float32s
+    pool_error: Float32s
+    pool_level: Float32s
+    pool_advantage: Float32s
+    pool_id: Int32s
+    pool_used: Int32s
+
+
+def fields(z: Sizes) -> tuple[Field, ...]:
+    """The layout of a state."""
+    c, places, a = z.channels, z.regimes, z.direct_anchors
+    v, f, s, d = z.joint_features, z.fast_features, z.season_features, z.direct_features
+    return (
+        Field("counters", (COUNTERS,), dtype="<i4"),
+        Field("offset", (c,)),
+        Field("scale", (c,)),
+        Field("mean", (c,)),
+        Field("variance", (c,)),
+        Field("ring", (z.ring, c)),
+        Field("joint_upper", (1, v, v), packed=True),
+        Field("joint_variances", (1, v)),
+        Field("joint", (v, c)),
+        Field("fast_upper", (c, f, f), packed=True),
+        Field("fast_variances", (c, f)),
+        Field("fast", (f, c)),
+        Field("season_upper", (c, s, s), packed=True),
+        Field("season_variances", (c, s)),
+        Field("season", (s, c)),
+        Field("direct_upper", (a, c, d, d), packed=True),
+        Field("direct_variances", (a, c, d)),
+        Field("direct", (a, d, c)),
+        Field("credit", (3 + a, c)),
+        Field("waiting", (sum(z.pending), len(UNITS) - 1, c)),
+        Field("fitness", (len(UNITS), len(z.anchors), c)),
+        Field("season_errors", (z.ring,)),
+        Field("residual", (c,)),
+        Field("expected", (c,)),
+        Field("repeats", (c,), dtype="<i4"),
+        Field("tail", (TAIL_BINS,)),
+        Field("watch", (3,)),
+        Field("pool", (places, v, c)),
+        Field("pool_error", (places,)),
+        Field("pool_level", (places,)),
+        Field("pool_advantage", (places,)),
+        Field("pool_id", (places,), dtype="<i4"),
+        Field("pool_used", (places,), dtype="<i4"),
+    )
+
+
+def bytes_of(sizes: Sizes) -> int:
+    """Bytes of a state, in bytes' form and in C."""
+    return 4 * sum(field.count for field in fields(sizes))
+
+
+def new_state(sizes: Sizes) -> State:
+    """The state before the first sample."""
+    arrays = {field.name: np.zeros(field.shape, field.dtype) for field in fields(sizes)}
+    prior = np.float32(sizes.settings.prior)
+    for name in ("joint", "fast", "season", "direct"):
+        arrays[f"{name}_variances"][:] = prior
+    arrays["scale"][:] = 1
+    arrays["residual"][:] = 1
+    arrays["credit"][:] = np.float32(sizes.settings.movement_reserve)
+    arrays["counters"][[PERIOD, CURRENT]] = sizes.settings.shortest_season, -1
+    arrays["watch"][LEVEL] = 1
+    return State(**arrays)
+
+
+def to_bytes(state: State, sizes: Sizes) -> bytes:
+    """Arrays in the order of `fields`, little-endian, triangles packed by rows."""
+    parts = []
+    for field in fields(sizes):
+        array = getattr(state, field.name)
+        if field.packed:
+            rows, columns = np.triu_indices(field.shape[-1], 1)
+            array = array[..., rows, columns]
+        parts.append(np.ascontiguousarray(array, field.dtype).tobytes())
+    return b"".join(parts)
+
+
+def from_bytes(data: bytes, sizes: Sizes) -> State:
+    """The inverse of `to_bytes`."""
+    arrays, at = {}, 0
+    for field in fields(sizes):
+        flat = np.frombuffer(data, field.dtype, field.count, at)
+        at += 4 * field.count
+        if field.packed:
+            rows, columns = np.triu_indices(field.shape[-1], 1)
+            array = np.zeros(field.shape, field.dtype)
+            array[..., rows, columns] = flat.reshape(*field.shape[:-2], -1)
+        else:
+            array = flat.reshape(field.shape).copy()
+        arrays[field.name] = array
+    return State(**arrays)
+
+
+def write_checkpoint(state: State, sizes: Sizes, extra: dict[str, object]) -> bytes:
+    """A file that holds its own sizes: header, JSON, state, checksum."""
+    described = asdict(sizes) | {"extra": extra}
+    text = json.dumps(described, sort_keys=True).encode()
+    body = to_bytes(state, sizes)
+    head = _HEADER.pack(MAGIC, FORMAT, len(text), len(body)) + text + body
+    return head + struct.pack("<I", zlib.crc32(head))
+
+
+def read_checkpoint(data: bytes) -> tuple[State, Sizes, dict[str, object]]:
+    """The inverse of `write_checkpoint`.
+
+    Raises:
+        UserError: If the bytes are not a checkpoint, or not a whole one.
+    """
+    problem = "expected the bytes of StreamModel.save(); save the model again"
+    if len(data) < _HEADER.size + 4 or data[:4] != MAGIC:
+        raise UserError(f"checkpoint: found {len(data)} bytes that do not start as one; {problem}")
+    _, version, text_bytes, body_bytes = _HEADER.unpack_from(data)
+    if version != FORMAT:
+        raise UserError(f"checkpoint: found format {version}; expected {FORMAT}")
+    body_at = _HEADER.size + text_bytes
+    if len(data) != body_at + body_bytes + 4:
+        raise UserError(f"checkpoint: found {len(data)} bytes, not what it says; {problem}")
+    if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+        raise UserError(f"checkpoint: the checksum does not match; {problem}")
+    try:
+        described = json.loads(data[_HEADER.size : body_at])
+        extra = described.pop("extra")
+        settings = described.pop("settings")
+        if settings["anchors"] is not None:
+            settings["anchors"] = tuple(settings["anchors"])
+        for name in ("anchors", "pending"):
+            described[name] = tuple(described[name])
+        sizes = Sizes(settings=Settings(**settings), **described)
+        state = from_bytes(data[body_at:-4], sizes)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"checkpoint: its description is damaged ({error}); {problem}") from None
+    return state, sizes, extra
