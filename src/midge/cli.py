@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from midge import commands
+from midge.adapt.benchmark import PROTOCOLS
 from midge.compress.settings import ACTIVATIONS, OBSERVERS, WEIGHTS
 from midge.driver.goals import GOALS
 from midge.errors import MidgeError, UserError
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     selftest.set_defaults(run=commands.selftest)
 
     _add_recipe(commands_.add_parser("recipe", help="whole applications: learn, compile, report"))
+    _add_adapt(commands_.add_parser("adapt", help="a small model that learns from its own stream"))
     return top
 
 
@@ -147,6 +149,31 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="little data, short training: figures mean nothing"
     )
     run.set_defaults(run=commands.run_recipe)
+
+
+def _add_adapt(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    run = actions.add_parser(
+        "run", help="one pass over a recorded stream: forecasts, flags, regimes"
+    )
+    run.add_argument("--data", required=True, metavar="CSV", help="one sample a row")
+    run.add_argument("--columns", metavar="NAMES", help="with commas between; default: all numbers")
+    run.add_argument("--horizon", type=_count, default=10, metavar="N", help="samples ahead")
+    run.add_argument("--ram", default="8 KB", metavar="SIZE", help="what its state may take")
+    run.add_argument("--plot", metavar="FILE", help="write a page with pictures")
+    run.add_argument("--json", metavar="FILE", help="write the figures; - for standard output")
+    run.set_defaults(run=commands.adapt_run)
+    bench = actions.add_parser("benchmark", help="the learner against others on public streams")
+    bench.add_argument(
+        "--only", action="append", choices=PROTOCOLS, help="repeat for several; default: all"
+    )
+    bench.add_argument("--data", metavar="DIR", help="the streams; default: MIDGE_DATA's")
+    bench.add_argument("--out", required=True, metavar="DIR", help="for adapt.json and adapt.md")
+    bench.add_argument("--plot", metavar="FILE", help="write a page with pictures")
+    bench.add_argument(
+        "--quick", action="store_true", help="little data, own baselines: figures mean nothing"
+    )
+    bench.set_defaults(run=commands.adapt_benchmark)
 
 
 def _whole_number(text: str) -> int:

@@ -9,6 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from midge.adapt import watch
+from midge.adapt.benchmark import PROTOCOLS
+from midge.adapt.benchmark.pictures import benchmark_page
+from midge.adapt.benchmark.run import read_before, run_benchmark
+from midge.adapt.benchmark.tables import markdown
+from midge.adapt.stream_csv import read_csv
 from midge.c_emitter import choose_kernels
 from midge.compress import Report, inspect, take_samples
 from midge.compress.pictures import pictures_of
@@ -278,4 +284,43 @@ def run_recipe(options: argparse.Namespace) -> int:
     if text.exists():
         print(text.read_text("utf-8"), end="")
     print(f"wrote {report}")
+    return 0
+
+
+def adapt_run(options: argparse.Namespace) -> int:
+    """`midge adapt run`."""
+    columns = tuple(options.columns.split(",")) if options.columns else ()
+    seen = watch.watch(read_csv(options.data, columns), options.horizon, options.ram)
+    told = watch.figures(seen)
+    if options.json:
+        write_json(options.json, told)
+    if options.plot:
+        path = Path(options.plot)
+        title = f"What the learner made of {Path(options.data).name}"
+        write_files(str(path.parent), {path.name: watch.html(title, seen)})
+    if options.json != "-":
+        print(watch.text(told))
+        if options.plot:
+            print(f"wrote {options.plot}")
+    return 0
+
+
+def adapt_benchmark(options: argparse.Namespace) -> int:
+    """`midge adapt benchmark`."""
+
+    def told(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    data = Path(options.data) if options.data else None
+    results = Path(options.out) / "adapt.json"
+    content = read_before(results)
+    for name in options.only or PROTOCOLS:
+        # Written after each: the whole takes hours.
+        content = run_benchmark(content, [name], data, options.quick, told)
+        listed = json.dumps(content, indent=1) + "\n"
+        write_files(options.out, {"adapt.json": listed, "adapt.md": markdown(content)})
+    if options.plot:
+        path = Path(options.plot)
+        write_files(str(path.parent), {path.name: benchmark_page(content, data, told)})
+    print(f"wrote adapt.json and adapt.md to {options.out}")
     return 0

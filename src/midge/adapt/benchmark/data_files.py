@@ -1,0 +1,115 @@
+"""Finds and reads the streams of the benchmark.
+
+They are too big for the repository: they lie under ``data/stream`` of the folder that MIDGE_DATA
+names, or in the folder that the caller names.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from midge.adapt.benchmark.linear import Series
+from midge.errors import UserError
+
+MOCAP = {"No1": "chicken-dance", "No2": "exercise"}
+ETT = ("ETTh1", "ETTh2")
+_SOURCES = {
+    "mocap": "No1.csv.gz and No2.csv.gz of github.com/C-Naoki/ModePlait",
+    "ett": "ETT-small of github.com/zhouhaoyi/ETDataset",
+    "nab": "the folders data and labels of github.com/numenta/NAB",
+}
+
+
+def stream_folder(name: str, data: Path | None) -> Path:
+    """The folder of one collection: ``mocap``, ``ett`` or ``nab``.
+
+    Raises:
+        UserError: it is nowhere.
+    """
+    named = os.environ.get("MIDGE_DATA")
+    roots = [data] if data is not None else [Path(named)] if named else []
+    for root in roots:
+        for inside in (root / name, root / "stream" / name, root / "data" / "stream" / name):
+            if inside.is_dir():
+                return inside
+    where = roots[0] if roots else "MIDGE_DATA is not set"
+    raise UserError(
+        f"{where}: no folder {name} of the benchmark's streams there; expected "
+        f"data/stream/{name} with {_SOURCES[name]}. Name the folder with --data"
+    )
+
+
+def mocap(name: str, data: Path | None = None) -> Series:
+    """A motion-capture series [ticks, 4], as it was recorded."""
+    path = stream_folder("mocap", data) / f"{name}.csv.gz"
+    return _numbers(path, _text(path), skip_columns=0)
+
+
+def ett(name: str, data: Path | None = None) -> Series:
+    """An hourly series of a transformer [17420, 7], as it was recorded."""
+    folder = stream_folder("ett", data)
+    inner = folder / "ETT-small"
+    path = (inner if inner.is_dir() else folder) / f"{name}.csv"
+    return _numbers(path, _text(path), skip_columns=1)
+
+
+@dataclass(frozen=True)
+class NabFile:
+    """A stream of the Numenta Anomaly Benchmark.
+
+    Attributes:
+        name: Such as ``realKnownCause/nyc_taxi.csv``.
+        values: [rows].
+        windows: First and last row of each labelled window.
+    """
+
+    name: str
+    values: Series
+    windows: tuple[tuple[int, int], ...]
+
+
+def nab(data: Path | None = None) -> list[NabFile]:
+    """All files of the corpus with their labelled windows, by name."""
+    folder = stream_folder("nab", data)
+    labels_path = folder / "labels" / "combined_windows.json"
+    try:
+        labels = json.loads(_text(labels_path))
+    except ValueError as error:
+        raise UserError(f"{labels_path}: is no JSON: {error}") from None
+    return [_nab_file(folder / "data" / name, name, labels[name]) for name in sorted(labels)]
+
+
+def _nab_file(path: Path, name: str, labelled: list[list[str]]) -> NabFile:
+    rows = list(csv.reader(io.StringIO(_text(path))))[1:]
+    first_row: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        first_row.setdefault(row[0].partition(".")[0], index)
+    windows = tuple(
+        (first_row[begin.partition(".")[0]], first_row[end.partition(".")[0]])
+        for begin, end in labelled
+    )
+    return NabFile(name, np.array([float(row[1]) for row in rows]), windows)
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def _numbers(path: Path, text: str, skip_columns: int) -> Series:
+    try:
+        rows = list(csv.reader(io.StringIO(text)))[1:]
+        return np.array([[float(cell) for cell in row[skip_columns:]] for row in rows])
+    except ValueError as error:
+        raise UserError(f"{path}: is no table of numbers: {error}") from None

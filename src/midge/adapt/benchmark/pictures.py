@@ -1,0 +1,113 @@
+"""The benchmark's page: forecasts against truth, regimes over time, anomaly scores, speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from midge.adapt.benchmark import data_files, mocap
+from midge.adapt.benchmark.forecasting import z_score
+from midge.adapt.benchmark.learner import new_model
+from midge.adapt.benchmark.linear import rls_var
+from midge.adapt.benchmark.switching_systems import make_stream
+from midge.adapt.page import heading, note, page
+from midge.adapt.svg import Line, band_chart, line_chart
+
+_LEAD = 11
+_SHOWN = 600
+_NAB_FILES = (
+    "realKnownCause/nyc_taxi.csv",
+    "realKnownCause/machine_temperature_system_failure.csv",
+)
+_STREAM = ("sensors", 0)
+_LEAST_TAIL = 1e-12
+
+Json = dict[str, Any]
+
+
+def benchmark_page(content: Json, data: Path | None, told: Callable[[str], None]) -> str:
+    """Pictures of what was measured, from new runs of the learner over some of the streams."""
+    parts: list[str] = []
+    drawn = {"mocap": _mocap, "switching": _switching, "nab": _nab}
+    for name, draw in drawn.items():
+        if name in content:
+            told(f"drawing {name}")
+            parts += draw(data)
+    if "speed" in content:
+        parts += _speed(content["speed"])
+    return page("Midge: the learner against others", parts)
+
+
+def _mocap(data: Path | None) -> list[str]:
+    parts = [
+        heading("Motion capture"),
+        note(f"The last {_SHOWN} ticks; forecasts made {_LEAD} ticks earlier."),
+    ]
+    for name, title in data_files.MOCAP.items():
+        series = z_score(data_files.mocap(name, data))
+        ours = np.asarray(
+            new_model(series.shape[1], max(mocap.LEADS)).run(series, horizons=(_LEAD,)).forecasts
+        )
+        linear = rls_var(series, [_LEAD], lags=4)
+        for channel in range(2):
+            lines = [
+                Line("seen", series[-_SHOWN:, channel]),
+                Line("RLS-VAR", linear[-_SHOWN - _LEAD : -_LEAD, 0, channel]),
+                Line("learner", ours[-_SHOWN - _LEAD : -_LEAD, 0, channel].astype(np.float64)),
+            ]
+            parts.append(line_chart(f"{name} ({title}), channel {channel + 1}", lines))
+    return parts
+
+
+def _switching(_data: Path | None) -> list[str]:
+    stream = make_stream(*_STREAM)
+    trace = new_model(stream.series.shape[1], 10).run(stream.series, horizons=(1,))
+    regimes = np.asarray(trace.regime, np.int64)
+    alarms = np.flatnonzero(np.asarray(trace.drift, bool)).tolist()
+    missed = np.full(len(regimes), np.nan)
+    ahead = np.asarray(trace.forecasts, np.float64)[:-1, 0] - stream.series[1:]
+    missed[1:] = np.sqrt(np.mean(ahead**2, axis=1))
+    return [
+        heading("Switching systems"),
+        note("Colours are identities: the same colour on a return is a regime recognised."),
+        band_chart(stream.name, [("true", stream.regimes), ("learner", regimes)]),
+        line_chart(
+            "error one tick ahead; red: changes noticed", [Line("RMS", missed)], marks=alarms
+        ),
+    ]
+
+
+def _nab(data: Path | None) -> list[str]:
+    parts = [
+        heading("Numenta Anomaly Benchmark"),
+        note("Minus the logarithm of the tail probability; the band shows the labelled windows."),
+    ]
+    for file in data_files.nab(data):
+        if file.name not in _NAB_FILES:
+            continue
+        trace = new_model(1, 1).run(file.values[:, None], horizons=(1,))
+        strange = -np.log10(np.maximum(np.asarray(trace.anomaly, np.float64), _LEAST_TAIL))
+        inside = np.zeros(len(file.values), np.int64)
+        for first, last in file.windows:
+            inside[first : last + 1] = 1
+        flagged = np.flatnonzero(np.asarray(trace.is_flagged, bool)).tolist()
+        parts += [
+            line_chart(file.name, [Line("value", file.values)], height=140),
+            line_chart("", [Line("-log10 p", strange)], height=120, marks=flagged),
+            band_chart("", [("windows", inside)]),
+        ]
+    return parts
+
+
+def _speed(content: Json) -> list[str]:
+    rows = content["rows"]
+    names = [name for name in rows[0] if name != "ticks"]
+    ticks = np.array([float(row["ticks"]) for row in rows])
+    lines = [Line(name, np.array([row[name]["seconds"] for row in rows]), ticks) for name in names]
+    return [
+        heading("Seconds a tick against samples seen"),
+        line_chart("both axes logarithmic", lines, height=260, logarithmic=True),
+    ]
