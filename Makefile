@@ -63,7 +63,8 @@ coverage: $(VENV)/.test
 soak: $(VENV)/.test
 	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.ecg_soak
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q --thorough tests/c_emitter tests/device/test_sanitizers.py
+	$(BIN)/python -m bench.adapt_soak
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q --thorough tests/c_emitter tests/device/test_sanitizers.py tests/adapt/test_learner_on_cores.py
 
 mutants: $(VENV)/.test
 	$(BIN)/python -m bench.mutants
@@ -78,6 +79,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m bench.ram
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.compression
+	$(BIN)/python -m bench.adapt_device
 
 conformance: $(VENV)/.test
 	$(BIN)/python -m bench.conformance

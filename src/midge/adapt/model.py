@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midge.adapt import anomaly, learning, mixing, normalise, regimes, season
+from midge.adapt.emit import emit_learner
 from midge.adapt.settings import Settings, Sizes, ram_bytes_of, sizes_within
 from midge.adapt.state import (
     CURRENT,
@@ -24,12 +25,14 @@ from midge.adapt.state import (
     TICKS,
     State,
     bytes_of,
+    checkpoint_head,
     new_state,
     read_checkpoint,
     write_checkpoint,
 )
 from midge.adapt.units import Forecaster, joint_features
 from midge.errors import UserError
+from midge.version import VERSION
 
 Float32s = NDArray[np.float32]
 
@@ -335,14 +338,33 @@ class StreamModel:
         names = self._names or [str(channel) for channel in range(self.sizes.channels)]
         return {name: float(value) for name, value in zip(names, row, strict=True)}
 
-    def save(self) -> bytes:
-        """All of it, as a checkpoint that `restore` reads."""
-        extra: dict[str, object] = {
+    @property
+    def _extra(self) -> dict[str, object]:
+        """What a checkpoint tells besides sizes and state."""
+        return {
             "false_alarm_rate": self.false_alarm_rate,
             "seed": self.seed,
             "names": self._names,
         }
-        return write_checkpoint(self.state, self.sizes, extra)
+
+    def save(self) -> bytes:
+        """All of it, as a checkpoint that `restore` reads."""
+        return write_checkpoint(self.state, self.sizes, self._extra)
+
+    def emit(self, name: str = "learner") -> dict[str, str]:
+        """The C of a learner of these sizes and settings, by file name; it starts from nothing.
+
+        On the device it restores what `save` of this model gives, and the other way round.
+
+        Args:
+            name: Prefix of files, functions and macros.
+
+        Raises:
+            UserError: If the name is none that C takes.
+        """
+        head = checkpoint_head(self.sizes, self._extra)
+        rate, back = self.false_alarm_rate, self._wrap()
+        return emit_learner(self.sizes, rate, head, back, name=name, version=VERSION)
 
     @classmethod
     def restore(cls, data: bytes) -> StreamModel:

@@ -212,13 +212,17 @@ def from_bytes(data: bytes, sizes: Sizes) -> State:
     return State(**arrays)
 
 
-def write_checkpoint(state: State, sizes: Sizes, extra: dict[str, object]) -> bytes:
-    """A file that holds its own sizes: header, JSON, state, checksum."""
+def checkpoint_head(sizes: Sizes, extra: dict[str, object]) -> bytes:
+    """What stands in a checkpoint before the state: header, then sizes and settings as JSON."""
     described = asdict(sizes) | {"extra": extra}
     text = json.dumps(described, sort_keys=True).encode()
-    body = to_bytes(state, sizes)
-    head = _HEADER.pack(MAGIC, FORMAT, len(text), len(body)) + text + body
-    return head + struct.pack("<I", zlib.crc32(head))
+    return _HEADER.pack(MAGIC, FORMAT, len(text), bytes_of(sizes)) + text
+
+
+def write_checkpoint(state: State, sizes: Sizes, extra: dict[str, object]) -> bytes:
+    """A file that holds its own sizes: head, state, checksum."""
+    whole = checkpoint_head(sizes, extra) + to_bytes(state, sizes)
+    return whole + struct.pack("<I", zlib.crc32(whole))
 
 
 def read_checkpoint(data: bytes) -> tuple[State, Sizes, dict[str, object]]:

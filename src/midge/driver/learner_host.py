@@ -1,0 +1,96 @@
+"""The C of a learner on this machine: as fast as C is, with the twin's bits."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from midge.adapt import StreamModel
+from midge.driver.learner_stream import TOLD, digest_of
+from midge.toolchain import build_host_library
+
+_NAME = "learner"
+_FLAGS = ("-fvisibility=default", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+
+
+class _Step(ctypes.Structure):
+    _fields_ = (
+        ("anomaly", ctypes.c_float),
+        ("regime", ctypes.c_int32),
+        ("flags", ctypes.c_uint8 * 3),
+    )
+
+
+_ACCESS = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint8), ctypes.c_uint32
+)
+
+
+class HostLearner:
+    """A learner that starts from nothing.
+
+    Args:
+        model: Whose sizes and settings; what it has learned stays with it.
+        sanitizers: As `build_host_library` has them.
+
+    Raises:
+        ToolError: The host's compiler is missing or fails.
+    """
+
+    def __init__(self, model: StreamModel, sanitizers: Sequence[str] = ()) -> None:
+        library = build_host_library(model.emit(_NAME), flags=_FLAGS, sanitizers=sanitizers)
+        self._c = ctypes.CDLL(str(library))
+        self._shape = (model.sizes.horizon, model.sizes.channels)
+        self.state = np.zeros(model.ram_bytes // 4, np.uint32)
+        self._c.learner_init(self._state)
+
+    @property
+    def _state(self) -> ctypes.c_void_p:
+        return ctypes.c_void_p(self.state.ctypes.data)
+
+    def feed(self, series: ArrayLike, *, forecasts: bool = True) -> NDArray[np.void]:
+        """What ticks tell, of a series [ticks, channels]; `learner_stream.TOLD`."""
+        rows = np.ascontiguousarray(series, np.float32)
+        forecast, step = np.zeros(self._shape, np.float32), _Step()
+        place = ctypes.c_void_p(forecast.ctypes.data) if forecasts else None
+        told = np.zeros(len(rows), TOLD)
+        for tick, row in enumerate(rows):
+            sample = ctypes.c_void_p(row.ctypes.data)
+            self._c.learner_update(self._state, sample, ctypes.byref(step), place)
+            digest = digest_of(forecast[None])[0] if forecasts else 0
+            told[tick] = (step.anomaly, step.regime, *step.flags, 0, digest)
+        return told
+
+    def forecast(self) -> NDArray[np.float32]:
+        """[horizon, channels], from the last sample on."""
+        out = np.zeros(self._shape, np.float32)
+        self._c.learner_forecast(self._state, ctypes.c_void_p(out.ctypes.data))
+        return out
+
+    def save(self) -> bytes:
+        """A checkpoint."""
+        parts: list[bytes] = []
+
+        def write(_context: object, data: ctypes._Pointer[ctypes.c_uint8], size: int) -> int:
+            parts.append(bytes(data[:size]))
+            return 0
+
+        self._c.learner_save(self._state, _ACCESS(write), None)
+        return b"".join(parts)
+
+    def restore(self, data: bytes) -> int:
+        """Go on from a checkpoint; 0 if it was taken, else why not, as the C has it."""
+        at = 0
+
+        def read(_context: object, out: ctypes._Pointer[ctypes.c_uint8], size: int) -> int:
+            nonlocal at
+            part = data[at : at + size]
+            for index, byte in enumerate(part):
+                out[index] = byte
+            at += size
+            return 0 if len(part) == size else 1
+
+        return int(self._c.learner_restore(self._state, _ACCESS(read), None))

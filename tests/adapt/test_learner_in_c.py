@@ -1,0 +1,146 @@
+"""The C of a learner on this machine: its twin's bits, checkpoints, and what it refuses."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from learner_support import HARD, Series, changing, twin_told
+
+from midge.adapt import Settings, StreamModel
+from midge.adapt.state import KNOWN, PERIOD, POSITION, to_bytes
+from midge.driver.learner_host import HostLearner
+from midge.errors import UserError
+
+RESTORED, UNREAD, FOREIGN, DAMAGED = range(4)
+
+SHAPES = {
+    "one channel, one lead": StreamModel(1, 1, "4 KB"),
+    "two channels": StreamModel(2, 7, "4 KB"),
+    "twelve channels": StreamModel(12, 24, "24 KB"),
+    "few lags": StreamModel(
+        3,
+        40,
+        "9 KB",
+        settings=Settings(joint_lags=2, fast_lags=1, season_lags=8, direct_lags=3, anchors=(1, 10)),
+    ),
+    "nervous": StreamModel(
+        2,
+        5,
+        "9 KB",
+        false_alarm_rate=0.1,
+        settings=Settings(
+            joint_lags=1, regimes=2, search_ticks=5, change_evidence=2.0, shortest_season=4
+        ),
+    ),
+}
+
+
+def fresh(model: StreamModel) -> StreamModel:
+    """Another one like it."""
+    return StreamModel(
+        model.sizes.channels,
+        model.sizes.horizon,
+        model.ram_bytes,
+        false_alarm_rate=model.false_alarm_rate,
+        settings=model.sizes.settings,
+    )
+
+
+def learner_of(model: StreamModel) -> HostLearner:
+    """Its C; undefined behaviour ends the process."""
+    return HostLearner(model, sanitizers=("undefined",))
+
+
+def check(model: StreamModel, series: Series) -> None:
+    """The C and a twin tell the same, and hold the same."""
+    learner = learner_of(model)
+    told = twin_told(model, series)
+    np.testing.assert_array_equal(learner.feed(series), told)
+    assert learner.state.tobytes() == to_bytes(model.state, model.sizes)
+    assert learner.save() == model.save()
+    assert learner.forecast().tobytes() == model.forecast().tobytes()
+
+
+@pytest.mark.parametrize("make", HARD)
+def test_it_follows_the_twin_through_hard_series(make: Callable[[int, int], Series]) -> None:
+    check(StreamModel(2, 12, "5 KB"), make(600, 2))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_follows_the_twin_in_every_shape(shape: str) -> None:
+    model = fresh(SHAPES[shape])
+    check(model, changing(300, model.sizes.channels))
+
+
+def test_a_checkpoint_goes_to_the_device_and_back() -> None:
+    series = changing(420, 3)
+    whole, first = StreamModel(3, 9, "5 KB"), StreamModel(3, 9, "5 KB")
+    twin_told(first, series[:200])
+    learner = learner_of(StreamModel(3, 9, "5 KB"))
+    assert learner.restore(first.save()) == RESTORED
+    told = learner.feed(series[200:310])
+    last = StreamModel.restore(learner.save())
+    expected = twin_told(whole, series)
+    np.testing.assert_array_equal(told, expected[200:310])
+    np.testing.assert_array_equal(twin_told(last, series[310:]), expected[310:])
+
+
+def test_what_is_no_checkpoint_of_it_starts_anew() -> None:
+    model = StreamModel(2, 6, "4 KB")
+    learner = learner_of(model)
+    start = learner.state.tobytes()
+    other = StreamModel(2, 6, "4 KB", false_alarm_rate=0.01)
+    whole = model.save()
+    for data, said in (
+        (whole[:-1], UNREAD),
+        (whole[:100], UNREAD),
+        (other.save(), FOREIGN),
+        (whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:], DAMAGED),
+    ):
+        learner.feed(changing(20, 2))
+        assert learner.restore(data) == said
+        assert learner.state.tobytes() == start
+
+
+@pytest.mark.parametrize(
+    ("counter", "value"),
+    [(POSITION, 1 << 20), (POSITION, -1), (PERIOD, 1 << 20), (PERIOD, 0), (KNOWN, 99)],
+)
+def test_a_state_that_reaches_outside_of_itself_is_refused(counter: int, value: int) -> None:
+    model = StreamModel(2, 6, "4 KB")
+    model.state.counters[counter] = value
+    assert learner_of(model).restore(model.save()) == DAMAGED
+
+
+def test_a_state_with_numbers_that_are_not_finite_is_refused() -> None:
+    model = StreamModel(2, 6, "4 KB")
+    learner = learner_of(model)
+    body = bytearray(model.save()[:-4])
+    struct.pack_into("<f", body, len(body) - 4 * 64, float("nan"))
+    assert learner.restore(bytes(body) + struct.pack("<I", zlib.crc32(body))) == DAMAGED
+
+
+def test_the_count_of_ticks_goes_back_without_a_trace() -> None:
+    model = StreamModel(1, 4, "4 KB")
+    series = changing(260, 1)
+    twin_told(model, series[:200], forecasts=False)
+    model.state.counters[0] = (1 << 30) - 20
+    learner = learner_of(fresh(model))
+    assert learner.restore(model.save()) == RESTORED
+    np.testing.assert_array_equal(learner.feed(series[200:]), twin_told(model, series[200:]))
+    assert model.ticks < 1 << 30
+    assert learner.save() == model.save()
+
+
+def test_the_same_model_gives_the_same_c() -> None:
+    assert StreamModel().emit("stream") == StreamModel().emit("stream")
+
+
+@pytest.mark.parametrize("name", ["", "Stream", "2nd", "a b", "x.h"])
+def test_a_name_that_c_does_not_take_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="expected lower-case letters"):
+        StreamModel().emit(name)
