@@ -27,6 +27,7 @@ WITHIN_8_KB = "5.7 KB"
 TARGETS = ("nrf52840", "rp2040")
 TICKS, FORECAST_TICKS = 1200, 300
 SEED = 11
+MADE_BY = "bench.adapt_device of Midge"
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,14 @@ def text_of(rows: list[Row]) -> str:
         *("with whole forecast", "ms", "state", "stack", "RAM", "flash"),
     )
     return (
-        f"# A learner on a device\n\nFrom `python -m bench.adapt_device`: horizon {HORIZON}, "
-        f"{TICKS:,} ticks of a series whose regimes return, compiled by zig's clang at -O2. "
-        "Cycles are those of the core with memory that answers at once. *Cycles a tick* is the "
-        "mean of ticks that learn, flag and forecast as far as judging the units needs; *dearest "
-        "tick* leaves out the first four, in which scales are found; *with whole forecast* is the "
-        f"mean of ticks that hand over all {HORIZON} leads, *ms* the time of one at the board's "
-        "clock. RAM is state and bound of the stack, in bytes. Every checkpoint equals that of "
-        "the NumPy twin bit for bit.\n\n" + table(header, lines)
+        f"# A learner of Midge on a device\n\nFrom `python -m bench.adapt_device`: horizon "
+        f"{HORIZON}, {TICKS:,} ticks of a series whose regimes return, compiled by zig's clang at "
+        "-O2. Cycles are those of the core with memory that answers at once. *Cycles a tick* is "
+        "the mean of ticks that learn, flag and forecast as far as judging the units needs; "
+        "*dearest tick* leaves out the first four, in which scales are found; *with whole "
+        f"forecast* is the mean of ticks that hand over all {HORIZON} leads, *ms* the time of one "
+        "at the board's clock. RAM is state and bound of the stack, in bytes. Every checkpoint "
+        "equals that of the NumPy twin bit for bit.\n\n" + table(header, lines)
     )
 
 
@@ -124,7 +125,12 @@ def main(folder: str) -> None:
     """Measure all and write ``adapt_device.{md,json}``."""
     cases = [*BUDGETS.items(), (4, WITHIN_8_KB)]
     rows = [measure(target, *case) for target in TARGETS for case in sorted(cases)]
-    content = {"horizon": HORIZON, "ticks": TICKS, "rows": [asdict(row) for row in rows]}
+    content = {
+        "made by": MADE_BY,
+        "horizon": HORIZON,
+        "ticks": TICKS,
+        "rows": [asdict(row) for row in rows],
+    }
     write_results(folder, "adapt_device", text_of(rows), content)
 
 

@@ -22,6 +22,7 @@ from midge.driver.learner_stream import CHUNK_TICKS, SAVE, TOLD
 TICKS = 1_000_000
 TARGET = "nrf52840"
 CHANNELS = 4
+MADE_BY = "bench.adapt_soak of Midge"
 _TELLS = ("anomaly", "regime", "is_flagged", "is_new", "drift")
 
 
@@ -92,12 +93,13 @@ def main(ticks: int) -> int:
     tally = soak(ticks)
     rows = [[place, tally.ticks, count] for place, count in tally.different.items()]
     text = (
-        "# A learner's C against its twin\n\nFrom `python -m bench.adapt_soak`: "
+        "# The C of Midge's learner against its twin\n\nFrom `python -m bench.adapt_soak`: "
         f"{CHANNELS} channels, horizon 60; the twin told {tally.regimes:,} regimes, "
         f"{tally.changes:,} changes, {tally.flags:,} flags. Checkpoints are compared behind every "
         f"{CHUNK_TICKS:,} ticks.\n\n" + table(("C on", "ticks", "blocks that differ"), rows)
     )
     content = {
+        "made by": MADE_BY,
         "ticks": tally.ticks,
         "different": tally.different,
         "regimes": tally.regimes,

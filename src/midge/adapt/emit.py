@@ -166,7 +166,7 @@ def _source(
             f'#include "{name}.h"',
             "",
             f"#define MIDGE_LEARNER struct {name}_state",
-            *(f"#define MIDGE_{key} {value}" for key, value in _sizes(sizes, head).items()),
+            *(f"#define MIDGE_{key} {value}" for key, value in _sizes(sizes).items()),
             f"#define MIDGE_WRAP_BACK {wrap_back}",
             *(
                 f"#define MIDGE_{key} {_float(value)}"
@@ -225,7 +225,7 @@ _INTEGERS = {
 """The twin's constants, by their names in C."""
 
 
-def _sizes(z: Sizes, head: bytes) -> Mapping[str, int]:
+def _sizes(z: Sizes) -> Mapping[str, int]:
     s = z.settings
     own = (z.fast_features, z.season_features, z.direct_features)
     return {
@@ -248,7 +248,6 @@ def _sizes(z: Sizes, head: bytes) -> Mapping[str, int]:
         "SHORTEST_SEASON": s.shortest_season,
         "SEARCH_TICKS": s.search_ticks,
         "STUCK_TICKS": s.stuck_ticks,
-        "HEAD_BYTES": len(head),
         **_INTEGERS,
     }
 
