@@ -9,8 +9,10 @@ that cannot be installed, or does not take a network, stands there with its reas
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from bench.mlperf_tiny import NETWORKS, REPOSITORY, Golden, Network
 from bench.peer_environments import BUILD, PEERS, NotTakenError, Peer
 from bench.peer_networks import Values, rounded_half_even, without_softmax, write_network
 from bench.peer_programs import CORE, build_peer
-from midge import Graph, MidgeError, ToolError
+from midge import Graph, MidgeError, ToolError, UserError
 from midge.graph import Tensor, interpret, outputs_of
 from midge.toolchain import Program
 from midge.virtual_mcu import layer_cycles, open_machine, target, total_cycles
@@ -173,7 +175,7 @@ def midge_rows(task: Task) -> list[Row]:
     tool = f"Midge {midge.__version__}"
     for cc in COMPILERS:
         try:
-            artifact = midge.compile(task.graph, target=CORE, cc=cc)
+            artifact = midge.compile(task.graph, target=CORE, cc=cc, measured=True)
         except ToolError as error:
             rows.append(Row(task.network.name, tool, "as it is", cc, note=str(error)))
             continue
@@ -266,10 +268,29 @@ def _times(instructions: int | None, own: int | None) -> str | None:
     return f"{instructions / own:.2f}" if instructions and own else None
 
 
+def _kept(folder: str) -> tuple[list[Row], list[str]]:
+    """The peers' rows of an earlier run, and what it left out.
+
+    Raises:
+        UserError: there was none.
+    """
+    path = Path(folder) / "peers.json"
+    if not path.is_file():
+        raise UserError(f"{path}: is not there; run `python -m bench.peers` without --keep first")
+    content = json.loads(path.read_text("utf-8"))
+    rows = [Row(**row) for row in content["rows"]]
+    return [row for row in rows if not row.tool.startswith("Midge")], content["skipped"]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Compare, and write the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument("--only", choices=[peer.name for peer in PEERS], help="one peer")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="Midge anew; the others' rows as they were measured last",
+    )
     parser.add_argument("--output", metavar="FOLDER", default=RESULTS, help="where it goes")
     options = parser.parse_args(arguments)
     rows: list[Row] = []
@@ -278,7 +299,10 @@ def main(arguments: list[str] | None = None) -> int:
         tasks = [Task.of(network) for network in NETWORKS.values()]
         for task in tasks:
             rows += midge_rows(task)
-        for peer in PEERS:
+        if options.keep:
+            kept, skipped = _kept(options.output)
+            rows += kept
+        for peer in () if options.keep else PEERS:
             if options.only not in (None, peer.name):
                 continue
             try:
