@@ -289,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="Midge anew; the others' rows as they were measured last",
+        help="Midge anew; the others' rows as measured last",
     )
     parser.add_argument("--output", metavar="FOLDER", default=RESULTS, help="where it goes")
     options = parser.parse_args(arguments)
