@@ -21,7 +21,7 @@ KINDS = {
 ROUNDED = [
     kernel
     for kernel in dict.fromkeys(k for kind in sorted(KINDS) for k in KERNELS[kind])
-    if kernel.types == (DType.INT8,) and kernel.rank < 19
+    if kernel.types == (DType.INT8,) and kernel.rank < 19 and not kernel.variant.startswith("tiles")
 ]
 """Generated tiles and Helium have no such rounding: `Kernel.applies` says so."""
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from midge import commands
 from midge.driver import Artifact
+from midge.errors import InternalError
 from support.faults import with_flipped_bits
 
 
@@ -30,7 +32,10 @@ def test_planted_fault_ends_with_1_and_is_named(
 
     def faulty(*arguments: Any, **options: Any) -> Artifact:
         artifact = sound(*arguments, **options)
-        return with_flipped_bits(artifact, "mobile_chain_04_conv_2d_weights", 9, 0x20)
+        # What was measured to be the fastest reads its weights as they are, or a stream of them.
+        with suppress(InternalError):
+            return with_flipped_bits(artifact, "mobile_chain_04_conv_2d_weights", 9, 0x20)
+        return with_flipped_bits(artifact, "mobile_chain_04_conv_2d_stream", 9, 0x20)
 
     monkeypatch.setattr(commands, "compile_graph", faulty)
     shown = midge("run", models / "mobile_chain.tflite", "--compare-layers")

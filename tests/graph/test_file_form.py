@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from graph_builders import int8, one_op, refuses
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from midge_files import WEIGHTS, parts, sealed, small_graph
 
+from midge.errors import UserError
 from midge.graph import (
     DType,
     Graph,
@@ -104,7 +105,12 @@ def test_networks_of_every_operator_come_back() -> None:
 @given(st.integers(0, 2**32), st.sampled_from(["int8", "int16", "float32"]))
 def test_random_networks_come_back(seed: int, dtype: str) -> None:
     network = random_network(seed, ops=OPERATORS, dtype=dtype, max_ops=8, max_elements=512)
-    graph = of(network)
+    try:
+        graph = of(network)
+    except UserError as error:
+        # Scales that follow one another by chance may be further apart than is computed.
+        assert "the scales give a factor" in str(error)
+        reject()
     orders = {
         name: tuple(random.Random(seed).sample(range(rank), rank))
         for name in {*graph.inputs, *graph.outputs}
