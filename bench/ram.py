@@ -17,7 +17,8 @@ import midge
 from bench.markdown import RESULTS, table, write_results
 from bench.mlperf_tiny import NETWORKS, Network
 from bench.progress import Progress
-from midge.c_emitter import Choice, candidates, choose_kernels, emit_c, leanest_kernels
+from midge.c_emitter import Choice, choose_kernels, emit_c, leanest_kernels, sparing_kernels
+from midge.c_emitter.choose import LITTLE_SCRATCH_BYTES
 from midge.c_emitter.emitter import ARENA_ALIGNMENT
 from midge.c_emitter.problem import planning_problem, running_order
 from midge.c_emitter.streaming_choice import Grouping, choose_groups
@@ -35,24 +36,6 @@ SAMPLES = 3
 AIMS = {"vww01": (34 * 1024, 16 * 1024), "ic01": (26 * 1024, None), "kws01": (10 * 1024, None)}
 """Arena with the input in it, and arena of a network that is fed; None where nothing is asked."""
 WHOLE, ROWS, FED = "whole", "rows", "fed"
-SPARING_BYTES = 2000
-
-
-def sparing_kernels(graph: Graph, features: frozenset[str]) -> Choice:
-    """The fastest by rule of those that need little scratch."""
-    return tuple(
-        next(
-            (
-                kernel
-                for kernel in reversed(row.kernels)
-                if kernel.by_rule and kernel.scratch_bytes(row.layer) <= SPARING_BYTES
-            ),
-            row.by_rule,
-        )
-        for row in candidates(graph, features)
-    )
-
-
 KERNELS = {"fast": choose_kernels, "sparing": sparing_kernels, "lean": leanest_kernels}
 """Kernels by rule: the fastest, the fastest with little scratch, those with the least scratch."""
 
@@ -180,7 +163,7 @@ def summary(rows: Sequence[Row]) -> str:
             f"Written by `python -m bench.ram`, Midge {midge.__version__}: Cortex-M4, zig -O2, the",
             "MLPerf Tiny networks with images. Bytes; the arena holds the input, except where the",
             "application feeds it. Kernels by rule: `fast` are the fastest, `sparing` the fastest",
-            f"that need at most {SPARING_BYTES} bytes of scratch, `lean` those that need least.",
+            f"with at most {LITTLE_SCRATCH_BYTES} bytes of scratch, `lean` those that need least.",
             "The price is in instructions against the same kernels on whole layers. Every",
             f"program's outputs equal the golden files' on {SAMPLES} real samples.\n",
             aim_table(rows),

@@ -14,7 +14,7 @@ from midge.c_emitter import (
 from midge.c_emitter.choose_offers import Limits
 from midge.c_emitter.streaming import Group
 from midge.c_emitter.streaming_choice import choose_groups
-from midge.driver.settings import Settings
+from midge.driver.settings import Settings, least_of
 from midge.errors import UserError
 from midge.graph import Graph
 
@@ -110,11 +110,7 @@ def limits_of(goal: str, constants_bytes: int, live_set_bytes: int, board: Board
     weights, code, arena = None, None, board.arena_bytes
     if goal == BALANCED:
         weights, code = constants_bytes * 3 // 2, 24 * _KB
-        arena = _least(arena, live_set_bytes + 4 * _KB)
+        arena = least_of(arena, live_set_bytes + 4 * _KB)
     elif goal == FLASH:
         weights, code = constants_bytes * 21 // 20, 12 * _KB
     return Limits(weights, code, board.flash_bytes, arena)
-
-
-def _least(*amounts: int | None) -> int | None:
-    return min((amount for amount in amounts if amount is not None), default=None)

@@ -34,13 +34,14 @@ class Settings:
     @property
     def ram_bytes(self) -> int | None:
         """What budget and board leave; None where nothing limits it."""
-        return _least(self.ram_budget, self.target.ram_bytes)
+        return least_of(self.ram_budget, self.target.ram_bytes)
 
     @property
     def flash_bytes(self) -> int | None:
         """Likewise."""
-        return _least(self.flash_budget, self.target.flash_bytes)
+        return least_of(self.flash_budget, self.target.flash_bytes)
 
 
-def _least(*amounts: int | None) -> int | None:
+def least_of(*amounts: int | None) -> int | None:
+    """The least of those that are said; None where none is."""
     return min((amount for amount in amounts if amount is not None), default=None)
