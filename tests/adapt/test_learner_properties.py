@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -32,8 +32,16 @@ def assert_sound(model: StreamModel) -> None:
     assert np.all(np.isfinite(model.forecast()))
 
 
+def _two_numbers_then_none() -> np.ndarray:
+    """What is filled in is learned from, and grew beyond what a square can hold."""
+    series = np.full((60, 2), 1e30)
+    series[1, 1], series[4, 1] = 262145.0, 1e17
+    return series
+
+
 @settings(max_examples=25, deadline=None)
 @given(arrays(np.float64, (60, 2), elements=_values))
+@example(_two_numbers_then_none())
 def test_a_wild_stream_never_makes_a_number_that_is_not_finite(series):
     model = StreamModel(**SMALL)
     for sample in series:

@@ -195,7 +195,7 @@ class StreamModel:
             normalise.begin(state, raw)
             change, probability = regimes.Change(), np.float32(1)
         else:
-            raw = np.where(known, raw, normalise.in_user_units(state, state.expected))
+            raw = np.where(known, raw, normalise.filled_in(state))
             change, probability = self._learn(raw, known)
         normalise.follow(state, self.sizes, raw)
         self._push(raw)

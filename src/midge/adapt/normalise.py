@@ -45,6 +45,13 @@ def in_user_units(state: State, values: Float32s) -> Float32s:
     return out
 
 
+def filled_in(state: State) -> Float32s:
+    """[channels], what stands for a missing sample: as it was forecast, within what is a number."""
+    expected = in_user_units(state, state.expected)
+    out: Float32s = np.minimum(np.maximum(expected, -LARGEST_INPUT), LARGEST_INPUT)
+    return out
+
+
 def begin(state: State, sample: Float32s) -> None:
     """The first sample: the past is taken to have been the same."""
     state.offset[:] = sample

@@ -82,7 +82,8 @@ MIDGE_KERNEL int midge_update(MIDGE_LEARNER *s, const float *x, float *probabili
         midge_begin(s, raw);
     } else {
         for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            raw[c] = known[c] ? raw[c] : midge_in_user_units(s, c, s->expected[c]);
+            const float expected = midge_in_user_units(s, c, s->expected[c]);
+            raw[c] = known[c] ? raw[c] : midge_within(expected, MIDGE_LARGEST_INPUT);
         }
         change = midge_learn_from(s, raw, known, probability);
     }
