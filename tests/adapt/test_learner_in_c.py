@@ -144,3 +144,17 @@ def test_the_same_model_gives_the_same_c() -> None:
 def test_a_name_that_c_does_not_take_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="expected lower-case letters"):
         StreamModel().emit(name)
+
+
+def test_a_trace_of_the_c_is_the_trace_of_the_twin():
+    model = StreamModel(channels=2, horizon=12, ram="4 KB")
+    series = changing(300, 2).astype(np.float64)
+    series[7, 1] = 1e300
+    theirs, ours = HostLearner(model).run(series, (1, 5, 12)), model.run(series, (1, 5, 12))
+    for name in ("forecasts", "anomaly", "is_flagged", "regime", "is_new", "drift"):
+        np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name), name)
+
+
+def test_the_c_refuses_a_series_of_another_shape():
+    with pytest.raises(UserError, match=r"shape \(5, 3\); expected \[ticks, 2\]"):
+        HostLearner(StreamModel(channels=2, horizon=12, ram="4 KB")).run(np.zeros((5, 3)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midge.adapt import StreamModel
+from midge.adapt import StreamModel, Trace
 from midge.driver.learner_stream import TOLD, digest_of
+from midge.errors import UserError
 from midge.toolchain import build_host_library
 
 _NAME = "learner"
@@ -53,16 +54,55 @@ class HostLearner:
 
     def feed(self, series: ArrayLike, *, forecasts: bool = True) -> NDArray[np.void]:
         """What ticks tell, of a series [ticks, channels]; `learner_stream.TOLD`."""
-        rows = np.ascontiguousarray(series, np.float32)
-        forecast, step = np.zeros(self._shape, np.float32), _Step()
-        place = ctypes.c_void_p(forecast.ctypes.data) if forecasts else None
+        ahead = np.zeros(self._shape, np.float32)
+        rows = self._rows(series)
         told = np.zeros(len(rows), TOLD)
         for tick, row in enumerate(rows):
-            sample = ctypes.c_void_p(row.ctypes.data)
-            self._c.learner_update(self._state, sample, ctypes.byref(step), place)
-            digest = digest_of(forecast[None])[0] if forecasts else 0
+            step = self._update(row, ahead if forecasts else None)
+            digest = digest_of(ahead[None])[0] if forecasts else 0
             told[tick] = (step.anomaly, step.regime, *step.flags, 0, digest)
         return told
+
+    def run(self, series: ArrayLike, horizons: Iterable[int] = (1,)) -> Trace:
+        """As `StreamModel.run`, with the same bits.
+
+        Args:
+            series: [ticks, channels]; NaN where a sample is missing.
+            horizons: Leads whose forecasts are kept, 1 to the model's horizon; may be empty.
+        """
+        leads = np.array(tuple(horizons), np.intp)
+        ahead = np.zeros(self._shape, np.float32)
+        rows = self._rows(series)
+        told = np.zeros(len(rows), TOLD)
+        forecasts = np.empty((len(rows), len(leads), self._shape[1]), np.float32)
+        for tick, row in enumerate(rows):
+            step = self._update(row, ahead if len(leads) else None)
+            told[tick] = (step.anomaly, step.regime, *step.flags, 0, 0)
+            forecasts[tick] = ahead[leads - 1]
+        return Trace(
+            forecasts,
+            told["anomaly"].astype(np.float64),
+            told["is_flagged"].astype(bool),
+            told["regime"].astype(np.int64),
+            told["is_new"].astype(bool),
+            told["drift"].astype(bool),
+        )
+
+    def _rows(self, series: ArrayLike) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):  # what is too large is missing, as infinity is
+            rows = np.ascontiguousarray(series, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self._shape[1]:
+            raise UserError(
+                f"{_NAME}: found a series of shape {rows.shape}; expected [ticks, {self._shape[1]}]"
+            )
+        return rows
+
+    def _update(self, row: NDArray[np.float32], ahead: NDArray[np.float32] | None) -> _Step:
+        step = _Step()
+        place = None if ahead is None else ctypes.c_void_p(ahead.ctypes.data)
+        sample = ctypes.c_void_p(row.ctypes.data)
+        self._c.learner_update(self._state, sample, ctypes.byref(step), place)
+        return step
 
     def forecast(self) -> NDArray[np.float32]:
         """[horizon, channels], from the last sample on."""
