@@ -1,4 +1,4 @@
-"""Quotes a run of the heart-rhythm recipe: in the README, and in the list of evaluations of DS2.
+"""Quotes a run of the heart-rhythm recipe: in the README, its page, the list of evaluations of DS2.
 
 python -m bench.ecg_runs build/ecg
 """
@@ -36,6 +36,7 @@ def main(folder: Path) -> int:
         raise UserError(f"{folder}: a synthetic or quick run has no figures to quote")
     runs = [json.loads(line) for line in log]
     put_between(REPOSITORY / "README.md", "ecg", readme_text(report, runs[-1]["at"][:10]))
+    put_between(REPOSITORY / "docs" / "ecg.md", "heart", heart_text(report["heart_rate"]))
     listed = _kept_runs() + [run for run in runs if not run["quick"] and not run["synthetic"]]
     listed = list({run["at"]: run for run in listed}.values())
     write_results(
@@ -73,6 +74,48 @@ def readme_text(report: Json, day: str) -> str:
         f"time. `{COMMAND}`, {day}.",
     ]
     return "\n".join(lines)
+
+
+def heart_text(heart: Json) -> str:
+    """What the learner made of the heart rate: a table, and a line on regimes and cost."""
+    head = ["", "beats", "learner", "last rate", "mean of eight", "flagged of 1,000"]
+    head += ["of them at odd beats", "near a change of rhythm"]
+    rows = []
+    for title, found in (
+        (f"record {heart['record']}", heart["shown"]),
+        (f"all {heart['all']['records']} test records", heart["all"]),
+    ):
+        errors = [found[f"{name}_bpm"] / found["forecast"] for name in ("learner", "last", "mean")]
+        shares = [
+            f"{_share(found[f'flagged_{name}'], found['flagged'])} "
+            f"({_share(found[name], found['beats'])} of all)"
+            for name in ("odd", "near")
+        ]
+        flags = f"{1000 * found['flagged'] / found['beats']:.1f}"
+        figures = [f"{error:.2f}" for error in errors]
+        rows.append([title, f"{found['beats']:,}", *figures, flags, *shares])
+    shown, every, board = heart["shown"], heart["all"], heart["board"]
+    named = [
+        _share(found[name], found["rhythm_beats"])
+        for found in (shown, every)
+        for name in ("by_regime", "commonest")
+    ]
+    cycles = "–" if board["cycles"] is None else f"{board['cycles']:,.0f}"
+    lines = [
+        table(head, rows),
+        "Mean absolute errors a beat ahead, in beats a minute. The learner's is below that of the "
+        f"last rate in {every['below_last']} of {every['records']} records, below that of the mean "
+        f"in {every['below_mean']}. Regimes, each named after its commonest rhythm, are right for "
+        f"{named[0]} of the record's beats (all of it named after its commonest: {named[1]}), and "
+        f"for {named[2]} ({named[3]}) in all records with several rhythms. On the {board['title']} "
+        f"a beat takes {cycles} cycles, the forecast included, and {board['ram_bytes']:,} bytes of "
+        f"RAM with stack; {'equal' if board['equal'] else 'NOT equal'} to the twin in every bit.",
+    ]
+    return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
 def runs_text(runs: list[Json]) -> str:

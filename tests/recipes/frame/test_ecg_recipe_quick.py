@@ -61,7 +61,7 @@ def test_a_killed_run_of_the_same_seed_comes_to_the_same_bytes(
     process.communicate()
     assert not (tmp_path / "run" / "cloud" / "weights.npz").exists()
     assert main(["recipe", "run", "ecg", *OPTIONS, "--out", str(tmp_path / "run")]) == 0
-    compared = ("cloud", "device", "quantise", "emulate", "evaluate", "report")
+    compared = ("cloud", "device", "quantise", "emulate", "evaluate", "heart", "report")
     ours, theirs = (files_of(f, *compared) for f in (finished, tmp_path / "run"))
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []
@@ -72,7 +72,7 @@ def test_the_same_command_again_does_nothing(
 ) -> None:
     assert main(["recipe", "run", "ecg", *OPTIONS, "--out", str(finished)]) == 0
     out, err = capsys.readouterr()
-    assert err.count("done already") == 9
+    assert err.count("done already") == 10
     assert "SYNTHETIC" in out
     assert "QUICK" in out
     log = (finished / "ds2-runs.jsonl").read_text().splitlines()
@@ -132,8 +132,20 @@ def test_figures_agree_with_one_another(report: dict[str, Any]) -> None:
     assert sum(row["beats"]["N"] for row in report["rows"]) == report["test_beats"]["N"]
 
 
+def test_the_learner_followed_the_heart_rate(report: dict[str, Any]) -> None:
+    heart = report["heart_rate"]
+    assert heart["record"] == report["test"][0]
+    assert heart["rhythms"] == []
+    found = sum(row["detector"]["found"] + row["detector"]["false"] for row in report["rows"])
+    assert heart["all"]["beats"] == found - len(report["test"])
+    assert heart["shown"]["beats"] == len(heart["rate_bpm"]) == len(heart["anomaly"])
+    assert heart["all"]["learner_bpm"] < heart["all"]["last_bpm"]
+    assert heart["board"]["equal"]
+    assert heart["board"]["state_bytes"] <= 2048
+
+
 def test_what_stands_there_knows_no_place(finished: Path) -> None:
-    for name, content in files_of(finished, "quantise", "emulate", "report").items():
+    for name, content in files_of(finished, "quantise", "emulate", "heart", "report").items():
         assert os.fsencode(finished) not in content, name
         assert b"/tmp" not in content, name
 

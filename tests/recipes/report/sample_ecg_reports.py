@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from midge.recipes.ecg.heart_rate import HeartRate, OnBoard, Regime, Rhythm, Tally
 from midge.recipes.ecg.report_data import (
     Board,
     Curve,
@@ -102,6 +103,36 @@ def board(name: str, title: str, clock_hz: int, power_uw: float | None) -> Board
     )
 
 
+def heart_rate() -> HeartRate:
+    """Forty beats, one a second; the rate doubles for ten, in fibrillation and another regime."""
+    beats = range(40)
+    fast = range(20, 30)
+    rates = tuple(120.0 if i in fast else 60.0 for i in beats)
+    of_record = Tally(
+        beats=40, forecast=39, learner_bpm=78.0, last_bpm=117.0, mean_bpm=97.5, flagged=4, odd=10,
+        flagged_odd=3, near=20, flagged_near=1, changes=2, rhythm_beats=40, commonest=30,
+        by_regime=38, records=1, below_last=1, below_mean=0,
+    )  # fmt: skip
+    return HeartRate(
+        record="208",
+        chosen="the first test record of two",
+        duration_s=41.0,
+        horizon=8,
+        false_alarm_rate=0.01,
+        at_s=tuple(i + 1.0 for i in beats),
+        rate_bpm=rates,
+        forecast_bpm=(None, *rates[:-1]),
+        anomaly=tuple(0.001 if i in (20, 30) else 0.5 for i in beats),
+        flagged=(20, 30),
+        regimes=(Regime(1.0, 9.0, -1), Regime(9.0, 24.0, 0), Regime(24.0, 40.0, 1)),
+        rhythms=(Rhythm(0.5, 21.0, "N"), Rhythm(21.0, 31.0, "AFIB"), Rhythm(31.0, 41.0, "IVR")),
+        ectopic=((5.0, "S"), (21.0, "V")),
+        shown=of_record,
+        all=of_record + of_record,
+        board=OnBoard("Nordic nRF52840", 64_000_000, 30, 19_200.0, 2_528, 2_048, 23_710, True),
+    )
+
+
 def sample() -> EcgReport:
     good = scores()
     device = scores(890, 38, 88)
@@ -150,6 +181,7 @@ def sample() -> EcgReport:
             strip("Put right by the cloud", "S", "N", "S", "222"),
             strip("Wrong in the end", "V", "N", "N", "203"),
         ),
+        heart_rate=heart_rate(),
         goals=(
             Goal("ventricular sensitivity of the device", "88.0 %", "at least 90 %", False),
             Goal("bytes sent", "12.0 %", "at most 15 %", True),
@@ -178,8 +210,19 @@ def bare() -> EcgReport:
         report.boards[0], cycles=None, beat_cycles=None, beat_ms=None, duty=None,
         power_uw=None, equal=False,
     )  # fmt: skip
+    heart = report.heart_rate
+    unnoted = replace(heart.shown, changes=0, near=0, flagged_near=0, rhythm_beats=0)
     return replace(
         report,
+        heart_rate=replace(
+            heart,
+            rhythms=(),
+            ectopic=(),
+            flagged=(),
+            shown=unnoted,
+            all=unnoted,
+            board=replace(heart.board, cycles=None, equal=False),
+        ),
         synthetic=True,
         quick=True,
         systems=tuple(replace(s, scores={"all": lone}, curves=()) for s in report.systems),

@@ -41,6 +41,19 @@ def test_the_readme_gets_figures_command_and_day() -> None:
     assert "2026-11-27" in text
 
 
+def test_the_page_gets_the_learners_figures() -> None:
+    text = ecg_runs.heart_text(sample().to_json()["heart_rate"])
+    row = "| record 208 | 40 | 2.00 | 3.00 | 2.50 | 100.0 | 75.0 % (25.0 % of all) |"
+    assert f"{row} 25.0 % (50.0 % of all) |" in text
+    assert "in 2 of 2 records, below that of the mean in 0" in text
+    assert "right for 95.0 % of the record's beats (all of it named after its" in text
+    assert "commonest: 75.0 %)" in text
+    assert "takes 19,200 cycles" in text
+    bare = ecg_runs.heart_text(SAMPLES["bare"]().to_json()["heart_rate"])
+    assert "– cycles" in bare
+    assert "NOT equal" in bare
+
+
 def test_every_evaluation_has_a_line() -> None:
     text = ecg_runs.runs_text([run(), {**run(), "seed": 1}])
     assert text.count("abababababab") == 2
@@ -52,6 +65,9 @@ def test_runs_are_kept_once_and_others_are_refused(
 ) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("# Midge\n<!-- ecg:begin -->\nold\n<!-- ecg:end -->\nend\n")
+    page = tmp_path / "docs" / "ecg.md"
+    page.parent.mkdir()
+    page.write_text("# A page of Midge\n<!-- heart:begin -->\nold\n<!-- heart:end -->\n")
     monkeypatch.setattr(ecg_runs, "REPOSITORY", tmp_path)
     monkeypatch.setattr(ecg_runs, "RESULTS", str(tmp_path / "results"))
     folder = tmp_path / "run"
@@ -68,6 +84,7 @@ def test_runs_are_kept_once_and_others_are_refused(
     assert ecg_runs.main(folder) == 0
     kept = json.loads((tmp_path / "results" / "ecg_runs.json").read_text())["runs"]
     assert len(kept) == 1
-    assert "old" not in readme.read_text()
+    assert "old" not in readme.read_text() + page.read_text()
+    assert "record 208" in page.read_text()
     assert "2026-11-27" in readme.read_text()
     assert readme.read_text().endswith("-->\nend\n")

@@ -1,10 +1,11 @@
-"""The recipe: nine stages from recordings to a report."""
+"""The recipe: ten stages from recordings to a report."""
 
 from __future__ import annotations
 
 from midge.recipes.ecg.stage_data import detect_beats, fingerprint, gather_records
 from midge.recipes.ecg.stage_device import compile_boards, emulate_boards
 from midge.recipes.ecg.stage_evaluate import evaluate
+from midge.recipes.ecg.stage_heart_rate import annotations_fingerprint, follow_heart_rate
 from midge.recipes.ecg.stage_learning import (
     learn_cloud_network,
     learn_device_network,
@@ -30,6 +31,7 @@ _DEVICE = ("device/**/*", "driver/*.py", "c_emitter/**/*.py", f"{_HERE}stage_dev
 _JUDGING = tuple(
     f"{_HERE}{name}.py" for name in ("stage_evaluate", "scores", "judged", "report_build")
 )
+_HEART = ("adapt/*.py", *(f"{_HERE}{name}.py" for name in ("rhythms", "heart_rate")))
 
 RECIPE = Recipe(
     name="ecg",
@@ -92,8 +94,18 @@ RECIPE = Recipe(
             weight=45,
         ),
         Stage(
+            *("heart", "follow the heart rate", follow_heart_rate),
+            needs=("records", "detect"),
+            fingerprint=annotations_fingerprint,
+            settings=("target",),
+            sources=_RECORDS
+            + _HEART
+            + (f"{_HERE}stage_heart_rate.py", "device/**/*", "driver/*.py", "virtual_mcu/**/*"),
+            weight=8,
+        ),
+        Stage(
             *("report", "write the report", write_report),
-            needs=("records", "detect", "quantise", "emulate", "evaluate"),
+            needs=("records", "detect", "quantise", "emulate", "evaluate", "heart"),
             settings=("seed", "target", "quick"),
             sources=(f"{_HERE}*.py", f"{_HERE}*.html", "report/*.html", "report/*.py"),
             weight=2,

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from midge.recipes.ecg.heart_rate import HeartRate
+
 Share = float | None
 
 
@@ -294,6 +296,7 @@ class EcgReport:
         boards: The named one first.
         rows: The test records.
         strips: Right and wrong decisions.
+        heart_rate: How the learner followed it.
         goals: What was asked for.
         published: Others' figures on the same split.
         detector_published: Others' figures of their detectors; accuracy is not used.
@@ -322,6 +325,7 @@ class EcgReport:
     boards: tuple[Board, ...]
     rows: tuple[RecordRow, ...]
     strips: tuple[Strip, ...]
+    heart_rate: HeartRate
     goals: tuple[Goal, ...]
     published: tuple[Published, ...]
     detector_published: tuple[Published, ...]

@@ -9,7 +9,16 @@ from itertools import groupby
 
 import jinja2
 
+from midge.recipes.ecg.heart_rate import NEAR_BEATS, HeartRate
 from midge.recipes.ecg.report_data import Board, EcgReport, Published, Scores, Share, Strip
+from midge.recipes.ecg.report_heart_rate import (
+    HeartPicture,
+    close_up_of,
+    draw_heart_rate,
+    figure_row,
+    milliseconds,
+    rhythms_of,
+)
 from midge.recipes.ecg.report_pictures import byte_bars, draw_curves, matrix_of
 from midge.recipes.ecg.report_strips import NAMES, StripPicture, clock_time, draw_strip
 from midge.report.html_page import page_environment
@@ -62,7 +71,7 @@ def render_ecg_html(report: EcgReport) -> str:
         HTML; the same report gives the same text.
     """
     kinds = groupby(report.strips, key=lambda strip: strip.kind)
-    systems = report.systems
+    systems, heart = report.systems, report.heart_rate
     return (
         _environment()
         .get_template("report.html")
@@ -82,6 +91,14 @@ def render_ecg_html(report: EcgReport) -> str:
             share_text=share_text,
             points=points_text,
             beside=_beside(report.published),
+            heart_pictures=_heart_pictures(report.heart_rate),
+            heart_rows=[
+                figure_row(f"record {heart.record}", heart.shown),
+                figure_row(f"all {heart.all.records} test records", heart.all),
+            ],
+            heart_ms=milliseconds(heart.board),
+            heart_rhythms=rhythms_of(heart),
+            near_beats=NEAR_BEATS,
         )
     )
 
@@ -122,6 +139,15 @@ def short_title(board: Board) -> str:
 
 def _drawn(strip: Strip) -> DrawnStrip:
     return DrawnStrip(strip, draw_strip(strip), clock_time(strip.start_s))
+
+
+def _heart_pictures(heart: HeartRate) -> list[tuple[HeartPicture, str]]:
+    """The whole record, and a stretch of it beat by beat."""
+    from_s, to_s = close_up_of(heart)
+    return [
+        (draw_heart_rate(heart, 0.0, heart.duration_s), "The whole record"),
+        (draw_heart_rate(heart, from_s, to_s), f"{clock_time(from_s)} to {clock_time(to_s)}"),
+    ]
 
 
 def _cards(report: EcgReport) -> list[Card]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from midge.recipes.ecg.report_data import EcgReport, Scores
+from midge.recipes.ecg.report_heart_rate import figure_row
 from midge.recipes.ecg.report_page import (
     SCORED,
     SETS,
@@ -45,6 +46,7 @@ def render_ecg_text(report: EcgReport) -> str:
         "beats flagged",
         f"beats found: {share_text(report.detector.sensitivity, 2)}, of what is found "
         f"{share_text(report.detector.predictivity, 2)} are beats (test records)",
+        _heart(report),
         "",
         *aligned(_boards(report), (0, 9)),
         "",
@@ -56,6 +58,17 @@ def render_ecg_text(report: EcgReport) -> str:
             verdict = "not measured" if goal.met is None else "MISSED"
             lines.append(f"{verdict}: {goal.what}: {goal.value} ({goal.bound})")
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
+
+
+def _heart(report: EcgReport) -> str:
+    row = figure_row("", report.heart_rate.all)
+    differs = "" if report.heart_rate.board.equal else "; its C DIFFERS from the twin"
+    mine, last, mean = row.errors
+    return (
+        f"heart rate a beat ahead, mean error in beats a minute: learner {mine:.2f}, "
+        f"last rate {last:.2f}, mean of eight {mean:.2f}; {row.flags:.1f} of 1,000 beats flagged"
+        f"{differs}"
+    )
 
 
 def _figures(scores: Scores) -> tuple[str, ...]:

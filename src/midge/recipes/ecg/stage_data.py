@@ -28,6 +28,11 @@ MIT_BIH = "MIT-BIH Arrhythmia Database"
 MODEL = "made up by the dynamical model of McSharry, Clifford, Tarassenko and Smith 2003"
 
 
+def database_of(settings: Settings) -> Database:
+    """Where a run's records come from; looked for once, for without a network that takes long."""
+    return _database(settings.data, settings.seed)
+
+
 @cache
 def _database(data: Path | None, seed: int) -> Database:
     return open_database(None if data is None else str(data), seed)
@@ -35,7 +40,7 @@ def _database(data: Path | None, seed: int) -> Database:
 
 def fingerprint(settings: Settings) -> str:
     """The digest of the recordings' files, or of what made-up ones are made from."""
-    database = _database(settings.data, settings.seed)
+    database = database_of(settings)
     if database.folder is None:
         return f"{SYNTHETIC} {settings.seed}"
     names = [f"{n}.{e}" for n in database.ds1 + database.ds2 for e in ("hea", "dat", "atr")]
@@ -48,7 +53,7 @@ def gather_records(context: StageContext) -> None:
     Leaves ``records.json`` and ``<name>.npz`` of each record.
     """
     settings = context.settings
-    database = _database(settings.data, settings.seed)
+    database = database_of(settings)
     context.progress.say(database.notice)
     halves = {"train": database.ds1, "test": database.ds2}
     if settings.quick:

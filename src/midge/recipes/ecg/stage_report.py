@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from midge.recipes.ecg.beat_matching import Counts, match_record
+from midge.recipes.ecg.heart_rate import HeartRate
 from midge.recipes.ecg.published import CLASSIFIERS, DETECTORS
 from midge.recipes.ecg.records import CLASSES
 from midge.recipes.ecg.report_build import (
@@ -73,6 +74,7 @@ def build_report(context: StageContext) -> EcgReport:
         boards=boards,
         rows=rows_of(judged),
         strips=choose_strips(judged),
+        heart_rate=HeartRate.from_json(context.load_json("heart", "heart_rate.json")),
         goals=goals_of({s.name: s for s in systems}, uplink, boards, everything),
         published=CLASSIFIERS,
         detector_published=DETECTORS,
