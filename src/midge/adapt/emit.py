@@ -202,6 +202,7 @@ _FLOATS = {
     "YOUNG_LEVEL_RATE": regimes.LEVEL_RATES[0],
     "LEVEL_RATE": regimes.LEVEL_RATES[1],
     "CALM": regimes.CALM,
+    "LARGEST_SLACK": regimes.LARGEST_SLACK,
     "ADVANTAGE_SLACK": regimes.ADVANTAGE_SLACK,
     "LARGEST_ADVANTAGE": regimes.LARGEST_ADVANTAGE,
     "KNOWN_ALREADY": regimes.KNOWN_ALREADY,
@@ -219,6 +220,8 @@ _INTEGERS = {
     "SETTLING": normalise.SETTLING,
     "FIRST_REGIME_TICKS": regimes.FIRST_TICKS,
     "STORE_TICKS": regimes.STORE_TICKS,
+    "DOUBT_TICKS": regimes.DOUBT_TICKS,
+    "YOUNG_TICKS": regimes.YOUNG_TICKS,
     "LOOK_TICKS": season.LOOK_TICKS,
     "CLIP_AFTER": anomaly.CLIP_AFTER,
 }

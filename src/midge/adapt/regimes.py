@@ -2,10 +2,15 @@
 
 Every regime of the pool forecasts each tick, so a search costs one product a regime. When the error
 of the joint unit rises far enough above its usual level (a one-sided cumulative sum), a change is
-told and the joint unit is made to learn quickly again; for `search_ticks` the regime of the pool
-that forecasts best may be recalled; where none is good enough, the joint unit's own new
-coefficients become a new regime in a free place or in the least recently used one. Besides, a
-regime that has forecast better than the joint unit for long enough is recalled at any time.
+told; for `search_ticks` the regime of the pool that forecasts best may be recalled; where none has
+been within a few ticks, the joint unit is made to learn quickly again, and where none is good
+enough at the end, its new coefficients become a new regime in a free place or in the least recently
+used one. Besides, a regime that has forecast better than the joint unit for long enough is recalled
+at any time.
+
+Both kinds of evidence are measured against the spread of errors about their level. The smallest
+change that rises above the noise is then told on streams that are a linear system with noise, and
+bursts of error on streams that are none do not tell one every cycle.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ from midge.adapt.state import (
     NEXT_ID,
     SEARCHING,
     SINCE,
+    SPREAD,
     TICKS,
     State,
 )
@@ -41,12 +47,17 @@ RECENT = np.float32(0.35)
 LARGEST_SQUARE = np.float32(25)
 LARGEST_EXCESS, LARGEST_RISE = np.float32(4), np.float32(3)
 LEVEL_RATES = np.float32(0.03), np.float32(0.01)
-"""Rates of the usual level: in the first 100 ticks of a regime, and later."""
-CALM = np.float32(1.3)
+"""Rates of the usual level: in the first `YOUNG_TICKS` of a new regime, and later."""
+YOUNG_TICKS = 100
+LARGEST_SLACK = np.float32(0.6)
+DOUBT_TICKS = 4
+"""For so long into a search a regime may be recalled before the joint unit is made to doubt: what
+is recalled is not to be unlearned by its own noise."""
+CALM = np.float32(1.15)
 """A regime is stored while the recent error is below so many times its level."""
 STORE_TICKS = 16
-ADVANTAGE_SLACK, LARGEST_ADVANTAGE = np.float32(0.3), np.float32(1)
-KNOWN_ALREADY = np.float32(2)
+ADVANTAGE_SLACK, LARGEST_ADVANTAGE = np.float32(0.2), np.float32(2)
+KNOWN_ALREADY = np.float32(1.25)
 """A search that ends with a regime within this of the joint unit's error opens no new one."""
 _TINY = np.float32(1e-6)
 
@@ -118,14 +129,24 @@ def _is_change(state: State, sizes: Sizes, error: Float32s) -> bool:
     """Add a tick's evidence; True where it has just become enough."""
     s, level = sizes.settings, state.watch[LEVEL]
     excess = min(error / (level + _TINY), LARGEST_EXCESS)
-    evidence = state.watch[EVIDENCE] + (excess - np.float32(s.change_slack))
+    slack = min(np.float32(s.change_slack) * _wildness(state), LARGEST_SLACK)
+    evidence = state.watch[EVIDENCE] + (excess - np.float32(1) - slack)
     state.watch[EVIDENCE] = max(evidence, np.float32(0))
     if state.counters[SEARCHING] or state.watch[EVIDENCE] <= np.float32(s.change_evidence):
         return False
     state.watch[EVIDENCE] = 0
     state.counters[SEARCHING] = 1
-    np.maximum(state.joint_variances, np.float32(s.doubt), out=state.joint_variances)
     return True
+
+
+def _wildness(state: State) -> np.float32:
+    """How wild errors are, at least 1: the square of twice their spread.
+
+    Noise of four channels has a spread of a half; where the dynamics bend, errors come in bursts,
+    which are no evidence of anything.
+    """
+    spread = max(np.float32(2) * state.watch[SPREAD], np.float32(1))
+    return np.float32(spread * spread)
 
 
 def _search(state: State, sizes: Sizes) -> bool:
@@ -137,6 +158,8 @@ def _search(state: State, sizes: Sizes) -> bool:
     if state.pool_error[best] < np.float32(s.recall_ratio) * error:
         _recall(state, sizes, best)
         return False
+    if counters[SEARCHING] == DOUBT_TICKS:
+        np.maximum(state.joint_variances, np.float32(s.doubt), out=state.joint_variances)
     if counters[SEARCHING] <= s.search_ticks:
         return False
     if state.pool_error[best] <= KNOWN_ALREADY * error:
@@ -153,7 +176,7 @@ def _compare(state: State, advantages: Float32s) -> None:
     Paired in this way, what noise does to both forecasts cancels: regimes are told apart that raise
     the error by too little to be noticed by itself.
     """
-    relative = advantages / (state.watch[LEVEL] + _TINY)
+    relative = advantages / ((state.watch[LEVEL] + _TINY) * _wildness(state))
     bounded = np.minimum(np.maximum(relative, -LARGEST_ADVANTAGE), LARGEST_ADVANTAGE)
     evidence = state.pool_advantage[: len(advantages)] + (bounded - ADVANTAGE_SLACK)
     state.pool_advantage[: len(advantages)] = np.maximum(evidence, np.float32(0))
@@ -165,7 +188,7 @@ def _recall(state: State, sizes: Sizes, place: int) -> None:
     trust(state, sizes)
     state.watch[ERROR] = state.pool_error[place]
     state.watch[LEVEL] = state.pool_level[place]
-    _enter(state, place)
+    _enter(state, place, since=YOUNG_TICKS)
 
 
 def _free_place(state: State, sizes: Sizes) -> int:
@@ -191,11 +214,12 @@ def _open(state: State, place: int) -> None:
     _enter(state, place)
 
 
-def _enter(state: State, place: int) -> None:
+def _enter(state: State, place: int, since: int = 0) -> None:
+    """Make a regime the present one, that has been learned for so many ticks."""
     counters = state.counters
     counters[CURRENT] = place
     counters[SEARCHING] = 0
-    counters[SINCE] = 0
+    counters[SINCE] = since
     state.watch[EVIDENCE] = 0
     state.pool_advantage[:] = 0
     state.pool_used[place] = counters[TICKS]
@@ -206,8 +230,10 @@ def _settle(state: State, error: Float32s) -> None:
     counters, current = state.counters, int(state.counters[CURRENT])
     level = state.watch[LEVEL]
     if error < LARGEST_SQUARE:
-        rate = LEVEL_RATES[0] if counters[SINCE] < 100 else LEVEL_RATES[1]
+        rate = LEVEL_RATES[0] if counters[SINCE] < YOUNG_TICKS else LEVEL_RATES[1]
         rise = min(error / (level + _TINY), LARGEST_RISE)
+        away = rise - np.float32(1)
+        state.watch[SPREAD] += LEVEL_RATES[1] * (away * away - state.watch[SPREAD])
         level = level + rate * (rise * level - level)
         state.watch[LEVEL] = level
     if counters[TICKS] % STORE_TICKS == 0 and state.watch[ERROR] < CALM * level:

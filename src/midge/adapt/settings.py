@@ -53,7 +53,8 @@ class Settings:
         fitness_memory: Memory of a unit's squared error, in judgements.
         regimes: Most regimes to remember; None takes what the RAM allows, up to 8.
         shortest_season: Shortest period that is looked for, in ticks.
-        change_slack: By how much error must exceed its level before evidence of a change grows.
+        change_slack: By what part of its level error must exceed it before evidence of a change
+            grows, where errors are those of noise; more where they come in bursts.
         change_evidence: Evidence at which a change is told.
         recall_advantage: A regime is also recalled, at any time, when it has forecast better for so
             long that its summed advantage, in usual errors, is above this.
@@ -82,11 +83,11 @@ class Settings:
     fitness_memory: float = 0.97
     regimes: int | None = None
     shortest_season: int = 8
-    change_slack: float = 1.3
-    change_evidence: float = 15.0
-    recall_advantage: float = 4.0
+    change_slack: float = 0.2
+    change_evidence: float = 11.0
+    recall_advantage: float = 3.0
     recall_ratio: float = 0.6
-    search_ticks: int = 48
+    search_ticks: int = 32
     doubt: float = 0.1
     trust: float = 0.2
     movement_rate: float = 0.5

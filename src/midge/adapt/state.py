@@ -26,9 +26,9 @@ TICKS, POSITION, PERIOD, CURRENT, KNOWN, NEXT_ID, SEARCHING, SINCE = range(COUNT
 period; the present regime's place, or -1; regimes in the pool; the next identity; ticks into a
 search for a regime, or 0; ticks since the last change of regime."""
 
-ERROR, LEVEL, EVIDENCE = range(3)
-"""Places in `State.watch`: recent error of the joint unit, its usual level, evidence
-of a change."""
+ERROR, LEVEL, EVIDENCE, SPREAD = range(4)
+"""Places in `State.watch`: recent error of the joint unit, its usual level, evidence of a change,
+and the mean square of an error's distance from the level, in levels."""
 
 MAGIC = b"MDGL"
 FORMAT = 1
@@ -155,7 +155,7 @@ def fields(z: Sizes) -> tuple[Field, ...]:
         Field("expected", (c,)),
         Field("repeats", (c,), dtype="<i4"),
         Field("tail", (TAIL_BINS,)),
-        Field("watch", (3,)),
+        Field("watch", (4,)),
         Field("pool", (places, v, c)),
         Field("pool_error", (places,)),
         Field("pool_level", (places,)),
@@ -181,6 +181,7 @@ def new_state(sizes: Sizes) -> State:
     arrays["credit"][:] = np.float32(sizes.settings.movement_reserve)
     arrays["counters"][[PERIOD, CURRENT]] = sizes.settings.shortest_season, -1
     arrays["watch"][LEVEL] = 1
+    arrays["watch"][SPREAD] = 1
     return State(**arrays)
 
 

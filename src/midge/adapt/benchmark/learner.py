@@ -28,7 +28,7 @@ def learner(series: Series, leads: Sequence[int]) -> Series:
 
 def one_rls(series: Series, leads: Sequence[int]) -> Series:
     """The same with one regression as its only unit, and no regimes: what the rest adds to."""
-    settings = Settings(change_evidence=_NEVER)
+    settings = Settings(change_evidence=_NEVER, recall_advantage=_NEVER)
     model = _OneUnit(series.shape[1], max(leads), RAM, settings=settings)
     return _forecasts(model, series, leads)
 

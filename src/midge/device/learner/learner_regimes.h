@@ -1,8 +1,6 @@
 /* Regimes: coefficients of the joint unit that are remembered, recognised and used again. */
 #include "learner_mixing.h"
 
-#define MIDGE_YOUNG_TICKS 100
-
 /* What happened to the regimes at a tick. */
 enum { MIDGE_NO_CHANGE = 0, MIDGE_DRIFT = 1, MIDGE_NEW_REGIME = 2 };
 
@@ -20,10 +18,11 @@ MIDGE_PART float midge_relative_square(const MIDGE_LEARNER *s, const float (*coe
     return midge_quotient(sum, (float)MIDGE_CHANNELS);
 }
 
-MIDGE_KERNEL void midge_enter_regime(MIDGE_LEARNER *s, int32_t place) {
+/* since: ticks that it has been learned for. */
+MIDGE_KERNEL void midge_enter_regime(MIDGE_LEARNER *s, int32_t place, int32_t since) {
     s->counters[MIDGE_CURRENT] = place;
     s->counters[MIDGE_SEARCHING] = 0;
-    s->counters[MIDGE_SINCE] = 0;
+    s->counters[MIDGE_SINCE] = since;
     s->watch[MIDGE_EVIDENCE] = 0.0f;
     MIDGE_FILL(s->pool_advantage, 0, sizeof s->pool_advantage);
     s->pool_used[place] = s->counters[MIDGE_TICKS];
@@ -39,7 +38,7 @@ MIDGE_PART void midge_open_regime(MIDGE_LEARNER *s, int32_t place) {
     s->pool_id[place] = *next;
     *next += *next < INT32_MAX ? 1 : 0;
     s->counters[MIDGE_KNOWN] = midge_max(s->counters[MIDGE_KNOWN], place + 1);
-    midge_enter_regime(s, place);
+    midge_enter_regime(s, place, 0);
 }
 
 /* An empty place of the pool, or the least recently used one but the present. */
@@ -56,20 +55,31 @@ MIDGE_KERNEL int32_t midge_free_place(const MIDGE_LEARNER *s) {
     return oldest;
 }
 
+/* How wild errors are, at least 1: the square of twice their spread. */
+MIDGE_KERNEL float midge_wildness(const MIDGE_LEARNER *s) {
+    const float spread = midge_most(2.0f * s->watch[MIDGE_SPREAD], 1.0f);
+    return spread * spread;
+}
+
 /* Add a tick's evidence; 1 where it has just become enough. */
 MIDGE_KERNEL int midge_is_change(MIDGE_LEARNER *s, float error) {
     const float excess = midge_least(midge_quotient(error, s->watch[MIDGE_LEVEL] + 1e-6f), MIDGE_LARGEST_EXCESS);
-    const float evidence = s->watch[MIDGE_EVIDENCE] + (excess - MIDGE_CHANGE_SLACK);
+    const float slack = midge_least(MIDGE_CHANGE_SLACK * midge_wildness(s), MIDGE_LARGEST_SLACK);
+    const float evidence = s->watch[MIDGE_EVIDENCE] + (excess - 1.0f - slack);
     s->watch[MIDGE_EVIDENCE] = midge_most(evidence, 0.0f);
     if (s->counters[MIDGE_SEARCHING] != 0 || s->watch[MIDGE_EVIDENCE] <= MIDGE_CHANGE_EVIDENCE) {
         return 0;
     }
     s->watch[MIDGE_EVIDENCE] = 0.0f;
     s->counters[MIDGE_SEARCHING] = 1;
+    return 1;
+}
+
+/* The joint unit learns quickly from now on. */
+MIDGE_KERNEL void midge_doubt(MIDGE_LEARNER *s) {
     for (int32_t k = 0; k < MIDGE_JOINT_FEATURES; k++) {
         s->joint_variances[0][k] = midge_most(s->joint_variances[0][k], MIDGE_DOUBT);
     }
-    return 1;
 }
 
 /* The joint unit goes on from a regime's coefficients, and is believed. */
@@ -78,12 +88,12 @@ MIDGE_PART void midge_recall(MIDGE_LEARNER *s, int32_t place) {
     midge_trust(s);
     s->watch[MIDGE_ERROR] = s->pool_error[place];
     s->watch[MIDGE_LEVEL] = s->pool_level[place];
-    midge_enter_regime(s, place);
+    midge_enter_regime(s, place, MIDGE_YOUNG_TICKS);
 }
 
 /* Add a tick's advantages over the joint unit, whose error is given, to the evidence for each regime. */
 MIDGE_PART void midge_compare(MIDGE_LEARNER *s, float error, const float *squares) {
-    const float level = s->watch[MIDGE_LEVEL] + 1e-6f;
+    const float level = (s->watch[MIDGE_LEVEL] + 1e-6f) * midge_wildness(s);
     for (int32_t place = 0; place < s->counters[MIDGE_KNOWN]; place++) {
         const float relative = midge_quotient(error - squares[place], level);
         const float bounded = midge_within(relative, MIDGE_LARGEST_ADVANTAGE);
@@ -101,12 +111,15 @@ MIDGE_PART int midge_search(MIDGE_LEARNER *s) {
         midge_recall(s, best);
         return 0;
     }
+    if (s->counters[MIDGE_SEARCHING] == MIDGE_DOUBT_TICKS) {
+        midge_doubt(s);
+    }
     if (s->counters[MIDGE_SEARCHING] <= MIDGE_SEARCH_TICKS) {
         return 0;
     }
     if (s->pool_error[best] <= MIDGE_KNOWN_ALREADY * error) {
         s->watch[MIDGE_LEVEL] = error;
-        midge_enter_regime(s, best);
+        midge_enter_regime(s, best, 0);
         return 0;
     }
     midge_open_regime(s, midge_free_place(s));
@@ -120,6 +133,8 @@ MIDGE_KERNEL void midge_settle(MIDGE_LEARNER *s, float error) {
     if (error < MIDGE_LARGEST_SURPRISE) {
         const float rate = s->counters[MIDGE_SINCE] < MIDGE_YOUNG_TICKS ? MIDGE_YOUNG_LEVEL_RATE : MIDGE_LEVEL_RATE;
         const float rise = midge_least(midge_quotient(error, level + 1e-6f), MIDGE_LARGEST_RISE);
+        const float away = rise - 1.0f;
+        s->watch[MIDGE_SPREAD] += MIDGE_LEVEL_RATE * (away * away - s->watch[MIDGE_SPREAD]);
         level = level + rate * (rise * level - level);
         s->watch[MIDGE_LEVEL] = level;
     }
