@@ -52,7 +52,10 @@ def _folder_with_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_folder_with_model")
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/compile.md", "docs/midge-file.md", "docs/streaming.md", "docs/learner.md"],
+    [
+        *("README.md", "docs/compile.md", "docs/midge-file.md", "docs/streaming.md"),
+        *("docs/learner.md", "docs/monitor.md"),
+    ],
 )
 def test_python_examples_run(page: str) -> None:
     examples = blocks(page, "example")

@@ -1,6 +1,7 @@
 """Streaming signal chains in integers: each stage a NumPy twin and C that runs sample by sample."""
 
 from midge.signals.application import Application, Events
+from midge.signals.band_energies import BandEnergies
 from midge.signals.beat_chain import DEFAULT_FEATURES, heartbeat_chain
 from midge.signals.chain import Chain, Detections
 from midge.signals.decision import Decision
@@ -23,6 +24,7 @@ __all__ = [
     "SATURATED",
     "Absolute",
     "Application",
+    "BandEnergies",
     "BeatWindow",
     "Chain",
     "Decision",

@@ -6,5 +6,5 @@ Nothing here is needed to use the learner. `run` has the whole of it; some basel
 
 from __future__ import annotations
 
-PROTOCOLS = ("mocap", "ett", "switching", "nab", "speed")
+PROTOCOLS = ("mocap", "ett", "switching", "nab", "speed", "vibration")
 """What can be measured, in this order."""

@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from midge.adapt.benchmark.linear import Series
-from midge.errors import UserError
+from midge.adapt.benchmark.vibration_signals import RATE_HZ, Records, Signal, made_up
+from midge.errors import ToolError, UserError
 
 MOCAP = {"No1": "chicken-dance", "No2": "exercise"}
 ETT = ("ETTh1", "ETTh2")
+_HEALTHY = "97_Normal_0.mat"
 _SOURCES = {
     "mocap": "No1.csv.gz and No2.csv.gz of github.com/C-Naoki/ModePlait",
     "ett": "ETT-small of github.com/zhouhaoyi/ETDataset",
@@ -97,6 +99,59 @@ def _nab_file(path: Path, name: str, labelled: list[list[str]]) -> NabFile:
         for begin, end in labelled
     )
     return NabFile(name, np.array([float(row[1]) for row in rows]), windows)
+
+
+def bearings(data: Path | None = None) -> Records:
+    """The bearing records of Case Western Reserve University at 48 kHz, in g.
+
+    Raises:
+        UserError: they are nowhere, or a file is none of them.
+        ToolError: SciPy, which reads them, is missing.
+    """
+    named = os.environ.get("MIDGE_DATA")
+    root = data if data is not None else Path(named) if named else None
+    for inside in () if root is None else (root, root / "cwru", root / "data" / "cwru"):
+        if any(inside.glob(_HEALTHY)):
+            paths = sorted(inside.glob("*.mat"))
+            read = {path.stem: _bearing(path) for path in paths}
+            healthy = read.pop(next(inside.glob(_HEALTHY)).stem)
+            return Records("Case Western Reserve University, 48 kHz, no load", healthy, read)
+    raise UserError(
+        f"{root or 'MIDGE_DATA is not set'}: no bearing records there; expected data/cwru with "
+        "97_Normal_0.mat and others of Case Western Reserve University. Name the folder with --data"
+    )
+
+
+def bearings_or_made_up(data: Path | None, quick: bool) -> Records:
+    """The same; where they are nowhere and nothing depends on it, made up.
+
+    Raises:
+        UserError, ToolError: As `bearings`, unless `quick`.
+    """
+    try:
+        return bearings(data)
+    except (UserError, ToolError):
+        if not quick:
+            raise
+        return made_up(seed=0)
+
+
+def _bearing(path: Path) -> Signal:
+    try:
+        from scipy.io import loadmat  # noqa: PLC0415 - an extra that only this needs
+    except ImportError:
+        raise ToolError(
+            "SciPy reads .mat files and is not installed: pip install 'midge[vibration]'"
+        ) from None
+    try:
+        content = loadmat(path)
+    except Exception as error:  # SciPy raises what it likes on damaged files
+        raise UserError(f"{path}: cannot be read: {type(error).__name__}: {error}") from None
+    names = [name for name in content if name.endswith("_DE_time")]
+    values = np.asarray(content[names[0]] if names else (), np.float64).reshape(-1)
+    if values.size < RATE_HZ or not np.isfinite(values).all():
+        raise UserError(f"{path}: expected ..._DE_time, a second of finite numbers at {RATE_HZ} Hz")
+    return values
 
 
 def _text(path: Path) -> str:

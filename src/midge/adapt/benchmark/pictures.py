@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from midge.adapt.benchmark import data_files, mocap
+from midge.adapt.benchmark import data_files, mocap, vibration_report
 from midge.adapt.benchmark.forecasting import z_score
 from midge.adapt.benchmark.learner import new_model
 from midge.adapt.benchmark.linear import rls_var
@@ -38,6 +38,10 @@ def benchmark_page(content: Json, data: Path | None, told: Callable[[str], None]
             parts += draw(data)
     if "speed" in content:
         parts += _speed(content["speed"])
+    if "vibration" in content:
+        told("drawing vibration")
+        quick = bool(content.get("quick"))
+        parts += vibration_report.pictures(data_files.bearings_or_made_up(data, quick))
     return page("Midge: the learner against others", parts)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import itertools
 import json
 import os
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.adapt.benchmark import data_files, ett, mocap, nab, speed, switching
+from midge.adapt.benchmark import data_files, ett, mocap, nab, speed, switching, vibration
 from midge.adapt.benchmark.forecasting import Forecaster, chosen
 from midge.adapt.benchmark.learner import learner, new_model, one_rls
 from midge.adapt.benchmark.linear import Series
@@ -141,12 +143,24 @@ def _deep(retrained: ModuleType, series: Series, whole: bool) -> Json:
     }
 
 
+def _vibration(data: Path | None, quick: bool, told: Told) -> Json:
+    records = data_files.bearings_or_made_up(data, quick)
+    if quick:
+        few = dict(itertools.islice(records.faults.items(), 2))
+        return vibration.run(
+            replace(records, faults=few), {}, told, noises_db=(None, 10.0), seeds=(0,)
+        )
+    trees = _needed("river_anomalies").frame_trees
+    return vibration.run(records, {"half-space trees (river)": trees}, told)
+
+
 _MEASURES: dict[str, Callable[[Path | None, bool, Told], Json]] = {
     "mocap": _mocap,
     "ett": _ett,
     "switching": _switching,
     "nab": _nab,
     "speed": _speed,
+    "vibration": _vibration,
 }
 
 

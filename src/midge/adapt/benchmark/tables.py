@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from midge.adapt.benchmark import vibration_report
+
 Json = dict[str, Any]
 
 
@@ -150,7 +152,18 @@ def _speed(content: Json) -> str:
     )
 
 
-_WRITERS = {"mocap": _mocap, "ett": _ett, "switching": _switching, "nab": _nab, "speed": _speed}
+def _vibration(content: Json) -> str:
+    return vibration_report.markdown(content, table)
+
+
+_WRITERS = {
+    "mocap": _mocap,
+    "ett": _ett,
+    "switching": _switching,
+    "nab": _nab,
+    "speed": _speed,
+    "vibration": _vibration,
+}
 
 
 def _shown(value: float | None, form: str) -> str:
