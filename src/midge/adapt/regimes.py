@@ -57,8 +57,8 @@ CALM = np.float32(1.15)
 """A regime is stored while the recent error is below so many times its level."""
 STORE_TICKS = 16
 ADVANTAGE_SLACK, LARGEST_ADVANTAGE = np.float32(0.2), np.float32(2)
-KNOWN_ALREADY = np.float32(1.25)
-"""A search that ends with a regime within this of the joint unit's error opens no new one."""
+KNOWN_ALREADY = np.float32(0.25)
+"""A search opens no new regime if one of the pool lost less than this of its evidence a tick."""
 _TINY = np.float32(1e-6)
 
 
@@ -162,9 +162,10 @@ def _search(state: State, sizes: Sizes) -> bool:
         np.maximum(state.joint_variances, np.float32(s.doubt), out=state.joint_variances)
     if counters[SEARCHING] <= s.search_ticks:
         return False
-    if state.pool_error[best] <= KNOWN_ALREADY * error:
+    likeliest = int(np.argmax(state.pool_advantage[: counters[KNOWN]]))
+    if state.pool_advantage[likeliest] >= -KNOWN_ALREADY * np.float32(s.search_ticks):
         state.watch[LEVEL] = error
-        _enter(state, best)
+        _enter(state, likeliest)
         return False
     _open(state, _free_place(state, sizes))
     return True
@@ -174,12 +175,14 @@ def _compare(state: State, advantages: Float32s) -> None:
     """Add a tick's advantages [regimes] over the joint unit to the evidence for each regime.
 
     Paired in this way, what noise does to both forecasts cancels: regimes are told apart that raise
-    the error by too little to be noticed by itself.
+    the error by too little to be noticed by itself. Evidence against is kept in a search only.
     """
     relative = advantages / ((state.watch[LEVEL] + _TINY) * _wildness(state))
     bounded = np.minimum(np.maximum(relative, -LARGEST_ADVANTAGE), LARGEST_ADVANTAGE)
     evidence = state.pool_advantage[: len(advantages)] + (bounded - ADVANTAGE_SLACK)
-    state.pool_advantage[: len(advantages)] = np.maximum(evidence, np.float32(0))
+    if not state.counters[SEARCHING]:
+        evidence = np.maximum(evidence, np.float32(0))
+    state.pool_advantage[: len(advantages)] = evidence
 
 
 def _recall(state: State, sizes: Sizes, place: int) -> None:

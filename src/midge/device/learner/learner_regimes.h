@@ -98,8 +98,17 @@ MIDGE_PART void midge_compare(MIDGE_LEARNER *s, float error, const float *square
         const float relative = midge_quotient(error - squares[place], level);
         const float bounded = midge_within(relative, MIDGE_LARGEST_ADVANTAGE);
         const float evidence = s->pool_advantage[place] + (bounded - MIDGE_ADVANTAGE_SLACK);
-        s->pool_advantage[place] = midge_most(evidence, 0.0f);
+        s->pool_advantage[place] = s->counters[MIDGE_SEARCHING] != 0 ? evidence : midge_most(evidence, 0.0f);
     }
+}
+
+/* The regime with most evidence for it. */
+MIDGE_KERNEL int32_t midge_likeliest(const MIDGE_LEARNER *s) {
+    int32_t likeliest = 0;
+    for (int32_t place = 1; place < s->counters[MIDGE_KNOWN]; place++) {
+        likeliest = s->pool_advantage[place] > s->pool_advantage[likeliest] ? place : likeliest;
+    }
+    return likeliest;
 }
 
 /* Recall a regime, or give up and open one: whether it did. */
@@ -117,9 +126,10 @@ MIDGE_PART int midge_search(MIDGE_LEARNER *s) {
     if (s->counters[MIDGE_SEARCHING] <= MIDGE_SEARCH_TICKS) {
         return 0;
     }
-    if (s->pool_error[best] <= MIDGE_KNOWN_ALREADY * error) {
+    const int32_t likeliest = midge_likeliest(s);
+    if (s->pool_advantage[likeliest] >= -MIDGE_KNOWN_ALREADY * (float)MIDGE_SEARCH_TICKS) {
         s->watch[MIDGE_LEVEL] = error;
-        midge_enter_regime(s, best, 0);
+        midge_enter_regime(s, likeliest, 0);
         return 0;
     }
     midge_open_regime(s, midge_free_place(s));
