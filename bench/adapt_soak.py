@@ -8,6 +8,9 @@ checkpoints of all three are compared, and what the ticks told. Writes
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +26,10 @@ TICKS = 1_000_000
 TARGET = "nrf52840"
 CHANNELS = 4
 MADE_BY = "bench.adapt_soak of Midge"
+BLOCKS_A_LINE = 16
+"""Of progress."""
+Said = tuple[NDArray[np.void], bytes]
+"""What ticks told, and the checkpoint behind the last."""
 _TELLS = ("anomaly", "regime", "is_flagged", "is_new", "drift")
 
 
@@ -41,6 +48,16 @@ class Tally:
     regimes: int
     changes: int
     flags: int
+
+    def compare(self, twin: Said, others: Mapping[str, Said]) -> None:
+        """Add a block."""
+        told, saved = twin
+        for name, (said, state) in others.items():
+            same = all(np.array_equal(said[tells], told[tells]) for tells in _TELLS)
+            self.different[name] += not (same and state == saved)
+        self.regimes = max(self.regimes, int(told["regime"].max()) + 1)
+        self.changes += int(told["drift"].sum())
+        self.flags += int(told["is_flagged"].sum())
 
 
 def block(number: int, ticks: int) -> NDArray[np.float32]:
@@ -62,30 +79,38 @@ def block(number: int, ticks: int) -> NDArray[np.float32]:
 
 
 def soak(ticks: int) -> Tally:
-    """Compare so many ticks."""
+    """Compare so many ticks; the emulator runs a block while the twin learns it."""
     twin = StreamModel(CHANNELS, 60, "8 KB")
     artifact = compile_learner(twin, target=TARGET)
     host, machine = HostLearner(twin), artifact.open_machine()
     tally = Tally(ticks, {"this machine": 0, TARGET: 0}, 0, 0, 0)
-    for number, start in enumerate(range(0, ticks, CHUNK_TICKS)):
-        fed = block(number, min(CHUNK_TICKS, ticks - start))
-        told = np.zeros(len(fed), TOLD)
-        for tick, sample in enumerate(fed):
-            step = twin.update(sample)
-            told[tick] = (
-                *(step.anomaly, step.regime, step.is_flagged, step.is_new, step.drift, 0, 0),
-            )
-        saved = twin.save()
-        done = machine.feed(artifact.stream.chunk(fed, SAVE), len(fed))
-        board = artifact.stream.told(done.output, len(fed)), artifact.stream.saved(done.output)
-        here = host.feed(fed, forecasts=False), host.save()
-        for name, (said, state) in (("this machine", here), (TARGET, board)):
-            same = all(np.array_equal(said[tells], told[tells]) for tells in _TELLS)
-            tally.different[name] += not (same and state == saved)
-        tally.regimes = max(tally.regimes, int(told["regime"].max()) + 1)
-        tally.changes += int(told["drift"].sum())
-        tally.flags += int(told["is_flagged"].sum())
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        for number, start in enumerate(range(0, ticks, CHUNK_TICKS)):
+            fed = block(number, min(CHUNK_TICKS, ticks - start))
+            running = beside.submit(machine.feed, artifact.stream.chunk(fed, SAVE), len(fed))
+            expected = twin_of(twin, fed)
+            done = running.result()
+            board = artifact.stream.told(done.output, len(fed)), artifact.stream.saved(done.output)
+            here = host.feed(fed, forecasts=False), host.save()
+            tally.compare(expected, {"this machine": here, TARGET: board})
+            if number % BLOCKS_A_LINE == 0:
+                print(
+                    f"{start + len(fed):,} of {ticks:,} ticks, {time.monotonic() - begun:.0f} s, "
+                    f"blocks that differ: {sum(tally.different.values())}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     return tally
+
+
+def twin_of(twin: StreamModel, fed: NDArray[np.float32]) -> Said:
+    """What the twin tells of a block, and its checkpoint behind it."""
+    told = np.zeros(len(fed), TOLD)
+    for tick, sample in enumerate(fed):
+        step = twin.update(sample)
+        told[tick] = (*(step.anomaly, step.regime, step.is_flagged, step.is_new, step.drift, 0, 0),)
+    return told, twin.save()
 
 
 def main(ticks: int) -> int:

@@ -9,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from midge.adapt.monitor import AlarmRule, Monitor, Watched
+from midge.driver.learner import check_room
 from midge.driver.monitor import MonitorArtifact, MonitorRun, compile_monitor
-from midge.errors import UserError
+from midge.errors import DoesNotFitError, UserError
 from midge.signals import BandEnergies
+from midge.virtual_mcu import target as find_target
 from support.tools import GCC
 
 Samples = NDArray[np.int16]
@@ -103,6 +105,15 @@ def test_costs_are_those_of_a_sample_and_of_a_frame() -> None:
 def test_too_short_a_record_is_refused() -> None:
     with pytest.raises(UserError, match=r"samples are int16 \[127\]; expected int16 \[n\], 128"):
         compiled("nrf52840").run(record()[:127])
+
+
+def test_a_board_that_is_too_small_is_refused() -> None:
+    board = find_target("nrf52840")
+    check_room("monitor", board, 256 * 1024, 1024 * 1024)
+    with pytest.raises(DoesNotFitError, match="monitor on nrf52840: RAM: needs 262145 bytes"):
+        check_room("monitor", board, 256 * 1024 + 1, 1)
+    with pytest.raises(DoesNotFitError, match="flash: needs 1048577 bytes"):
+        check_room("monitor", board, 1, 1024 * 1024 + 1)
 
 
 def test_a_rule_counts_flags() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from learner_support import held, learner_of
 
-from midge.adapt import Settings, StreamModel
+from midge.adapt import Settings, StreamModel, Trace
 from midge.adapt.settings import default_anchors, ram_bytes_of
+from midge.adapt.state import PERIOD
 from midge.errors import UserError
 
 SMALL = {"channels": 2, "horizon": 12, "ram": "5 KB"}
@@ -22,6 +24,11 @@ def oscillators(segments, ticks=300, seed=3, noise=0.02):
             state = turn @ state + 0.06 * random.standard_normal(2)
             rows.append(state + noise * random.standard_normal(2))
     return np.array(rows)
+
+
+def ran(model, series, leads) -> Trace:
+    """As the model's own `run`, by its C, which has the same bits: `test_learner_in_c.py`."""
+    return learner_of(model).run(series, leads)
 
 
 def errors_of(trace, series, lead, place=0):
@@ -44,13 +51,13 @@ def test_more_ram_keeps_more_of_the_past():
 def test_a_deterministic_wave_is_forecast():
     t = np.arange(600)
     series = np.stack([np.sin(t / 5), 100 + 3 * np.cos(t / 9)], axis=1)
-    trace = StreamModel(**SMALL).run(series, (1, 10))
+    trace = ran(StreamModel(**SMALL), series, (1, 10))
     assert errors_of(trace, series, 10, 1)[300:].max() < 0.01
 
 
 def test_forecasts_beat_the_last_sample_on_an_oscillator():
     series = oscillators([0.3] * 3)
-    trace = StreamModel(**SMALL).run(series, (1, 5))
+    trace = ran(StreamModel(**SMALL), series, (1, 5))
     for place, lead in enumerate((1, 5)):
         ours = errors_of(trace, series, lead, place)[200:].mean()
         assert ours < 0.5 * ((series[lead:] - series[:-lead]) ** 2)[200:].mean()
@@ -61,15 +68,16 @@ def test_a_season_is_found():
     shape = random.standard_normal(24)
     series = np.tile(shape, 60)[:, None] + 0.1 * random.standard_normal((1440, 1))
     model = StreamModel(1, 24, "8 KB")
-    trace = model.run(series, (1,))
-    assert model.state.counters[2] == 24
+    learner = learner_of(model)
+    trace = learner.run(series, (1,))
+    assert held(learner, model)["counters"][PERIOD] == 24
     assert errors_of(trace, series, 1)[1000:].mean() < 0.2 * shape.var()
 
 
 def test_a_regime_that_returns_is_recognised():
     angles = (0.2, 0.9, 0.2, 0.9, 0.2, 0.9)
     series = oscillators(angles)
-    trace = StreamModel(**SMALL).run(series, (1,))
+    trace = ran(StreamModel(**SMALL), series, (1,))
     names = [np.bincount(trace.regime[300 * k + 100 : 300 * k + 300]).argmax() for k in range(6)]
     assert names[0] == names[2] == names[4]
     assert names[1] == names[3] == names[5]
@@ -86,7 +94,7 @@ def test_alarms_come_at_the_target_rate_and_for_a_spike():
     random = np.random.default_rng(5)
     series = random.standard_normal((4000, 1)) + np.sin(np.arange(4000) / 6)[:, None]
     series[3500] += 15
-    trace = StreamModel(1, 4, "4 KB", false_alarm_rate=0.005).run(series, ())
+    trace = ran(StreamModel(1, 4, "4 KB", false_alarm_rate=0.005), series, ())
     assert trace.is_flagged[3500]
     assert trace.anomaly[3500] < 1e-3
     quiet = np.delete(trace.is_flagged, slice(3500, 3520))
@@ -98,8 +106,8 @@ def test_missing_samples_are_filled_in_and_not_learned():
     series = oscillators([0.3] * 3)
     holes = series.copy()
     holes[::9, 0] = np.nan
-    whole = errors_of(StreamModel(**SMALL).run(series, (1,)), series, 1)[300:]
-    full_of_holes = errors_of(StreamModel(**SMALL).run(holes, (1,)), series, 1)[300:]
+    whole = errors_of(ran(StreamModel(**SMALL), series, (1,)), series, 1)[300:]
+    full_of_holes = errors_of(ran(StreamModel(**SMALL), holes, (1,)), series, 1)[300:]
     assert full_of_holes.mean() < 1.6 * whole.mean()
 
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from test_kernel_variants import layers_by_kind
+from test_kernel_variants import layers_of_kind
 
 from midge.c_emitter import KERNELS, Kernel
 from midge.c_emitter.tiles import dot_stream as dot
@@ -37,7 +37,7 @@ def tile_texts(kernel: Kernel) -> dict[str, str]:
     """Of the layers that the kernel computes."""
     found = {}
     for kind in kernel.kinds:
-        for _, layer in layers_by_kind().get(kind, ()):
+        for _, layer in layers_of_kind(kind):
             if layer.input(0).dtype in kernel.types and kernel.applies(layer):
                 found |= {t.name: t.text for t in kernel.tiles(layer)}
     return found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -67,23 +68,47 @@ def networks_of(operator: str) -> tuple[SyntheticNetwork, ...]:
 
 
 @cache
-def layers_by_kind() -> dict[str, list[tuple[SyntheticNetwork, Layer]]]:
-    """Every network of a single layer, by the kind of that layer."""
-    found: dict[str, list[tuple[SyntheticNetwork, Layer]]] = {}
-    made = [*every_single_op()]
-    made += [n for op in WEIGHTED for n in (*extreme_layers(op), *tile_networks(op))]
-    for network in made:
+def networks_by_operator() -> dict[str, list[SyntheticNetwork]]:
+    found: dict[str, list[SyntheticNetwork]] = {}
+    for network in every_single_op():
+        found.setdefault(network.name.split("/", 1)[0], []).append(network)
+    for op in WEIGHTED:
+        found[op] += [*extreme_layers(op), *tile_networks(op)]
+    return found
+
+
+def single_layers(networks: Iterable[SyntheticNetwork]) -> Iterator[tuple[SyntheticNetwork, Layer]]:
+    for network in networks:
         layers = layers_of(imported(network))
         if len(layers) == 1:
-            found.setdefault(layers[0].op.kind, []).append((network, layers[0]))
-    return found
+            yield network, layers[0]
+
+
+@cache
+def kinds() -> dict[str, str]:
+    """Of every operator: importing one network of each takes a twentieth of importing them all."""
+    firsts = {op: next(single_layers(made), None) for op, made in networks_by_operator().items()}
+    return {op: first[1].op.kind for op, first in firsts.items() if first}
+
+
+@cache
+def layers_of_kind(kind: str) -> tuple[tuple[SyntheticNetwork, Layer], ...]:
+    """Every network of a single layer of that kind."""
+    found = [
+        pair
+        for op, made in networks_by_operator().items()
+        if kinds().get(op) == kind
+        for pair in single_layers(made)
+    ]
+    assert all(layer.op.kind == kind for _, layer in found), "an operator of several kinds"
+    return tuple(found)
 
 
 @cache
 def fitting(kernel: Kernel, rounding: Rounding) -> tuple[tuple[SyntheticNetwork, Layer], ...]:
     """Every network whose one layer the kernel computes."""
     found = []
-    for made, layer in (pair for kind in kernel.kinds for pair in layers_by_kind().get(kind, ())):
+    for made, layer in (pair for kind in kernel.kinds for pair in layers_of_kind(kind)):
         op = layer.op
         if hasattr(op.attributes, "rounding") and rounding is not Rounding.TFLITE_DOUBLE:
             op = replace(op, attributes=replace(op.attributes, rounding=rounding))
@@ -97,23 +122,33 @@ FEWEST = 8
 """Networks of which nothing is left out."""
 
 
-def bench_for(number: int, kernel: Kernel) -> Bench:
+def is_scalar(kernel: Kernel) -> bool:
+    return kernel.variant.startswith("scalar")
+
+
+def bench_for(number: int, kernel: Kernel, rounding: Rounding = Rounding.TFLITE_DOUBLE) -> Bench:
+    """The cores in turn; GCC takes the scalar kernels, over which it is slow, in one rounding."""
     benches = DSP_BENCHES if "dsp" in kernel.requires else PORTABLE_BENCHES
     if "mve" in kernel.requires:
         return HELIUM
     able = [bench for bench in benches if kernel.requires <= CORES[bench.core].features]
+    if is_scalar(kernel):
+        cc = "zig" if rounding is Rounding.TFLITE_DOUBLE else GCC
+        able = [bench for bench in able if bench.cc == cc]
+        number //= 2
     return able[number % len(able)]
 
 
 def networks_for(kernel: Kernel, rounding: Rounding) -> list[SyntheticNetwork]:
-    """All that the kernel fits; of another rounding every third one, `make soak` takes the rest.
+    """All that the kernel fits; of another rounding every third one, or sixth one of the scalar
+    kernels, over which GCC takes ten times as long as zig; `make soak` takes the rest.
 
     Where int8 has both roundings, those that the second takes are left out of the first, unless
     their numbers were made for it.
     """
     fits = [made for made, _ in fitting(kernel, rounding)]
     if rounding is not Rounding.TFLITE_DOUBLE:
-        return sample_of(fits, max(len(fits) // 3, FEWEST))
+        return sample_of(fits, max(len(fits) // (6 if is_scalar(kernel) else 3), FEWEST))
     if takes_all() or kernel.types != (DType.INT8,) or not ROUNDED.issuperset(kernel.kinds):
         return fits
     again = {made.name for made in networks_for(kernel, Rounding.SINGLE)}
@@ -132,7 +167,7 @@ def test_kernel_equals_the_interpreter_with_its_input_as_near_as_it_promises(num
     graph = joined.graph
     if rounding is not Rounding.TFLITE_DOUBLE:
         graph = with_rounding(graph, rounding)
-    bench = bench_for(number, kernel)
+    bench = bench_for(number, kernel, rounding)
     artifact = build_layers(graph, (kernel,) * len(graph.ops), bench)
     assert artifact.built.static_bytes == 0, "a kernel has no variables"
     assert not unequal_networks(joined, artifact, seeds=range(5))

@@ -56,6 +56,37 @@ def test_skipped_instructions_of_an_it_block_are_counted(core: str) -> None:
     assert trace.layer_instructions == (8,)
 
 
+@pytest.mark.parametrize("core", [core for core in ARM_CORES if core != "cortex-m0plus"])
+def test_a_load_from_flash_in_an_it_block_leaves_no_trace(core: str) -> None:
+    body = naked(
+        "tiny_layer",
+        "adr r2, 3f",
+        "movs r1, #2",
+        "1: ldr r3, 4f",
+        "subs r1, #1",
+        "it ge",
+        "ldrge r12, [r2]",  # the emulator's state of this IT block must not reach label 2
+        "cmp r1, #9",
+        "bx r3",
+        ".align 2",
+        "3: .word 0",
+        "4: .word 2f + 1",
+        "2: mov.w r3, #1",  # skipped, were its condition GE
+        "cmp r3, #1",
+        "bne 3b",
+        "cmp r1, #0",
+        "bne 1b",
+        "bx lr",
+    )
+    machine = open_machine(tiny_program(core, _quiet(body)))
+    plain, counted = machine.trace(SAMPLE)
+    watched, simulated = machine.trace(SAMPLE, flash=flash(CacheGeometry(16, 2, 2)))
+    assert watched == plain
+    assert simulated.edges == counted.edges
+    assert simulated.flash is not None
+    assert simulated.flash[0].data_reads == 4  # two turns of two loads
+
+
 @pytest.mark.parametrize("core", UNICORN_CORES)
 def test_loop_counts_its_turns(core: str) -> None:
     if core.startswith("cortex"):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midge.adapt import anomaly, covariance, learning, mixing, normalise, regimes, season, units
 from midge.adapt.settings import TAIL_BINS, Sizes
@@ -295,12 +296,22 @@ def _tables(z: Sizes, head: bytes) -> list[str]:
     ]
     return [
         *rows,
-        f"static const float midge_edges[{TAIL_BINS}] = {{",
-        *_lines([_float(edge) for edge in anomaly.EDGES], 6),
-        "};",
+        *_floats("edges", anomaly.EDGES),
+        "/* Of each lead: the part of the way between the anchors around it; for the direct unit,",
+        "   between those that it serves. */",
+        *_floats("parts", z.mix_places[1]),
+        *_floats("direct_parts", z.direct_places[1]),
         "/* What a checkpoint begins with: its format, and all sizes and settings as JSON. */",
         f"static const uint8_t midge_head[{len(head)}] = {{",
         *_lines([str(byte) for byte in head], 24),
+        "};",
+    ]
+
+
+def _floats(name: str, values: NDArray[np.float32]) -> list[str]:
+    return [
+        f"static const float midge_{name}[{len(values)}] = {{",
+        *_lines([_float(value) for value in values], 6),
         "};",
     ]
 

@@ -23,6 +23,7 @@ from midge.adapt.state import (
     CURRENT,
     POSITION,
     TICKS,
+    TICKS_END,
     State,
     bytes_of,
     checkpoint_head,
@@ -36,7 +37,6 @@ from midge.version import VERSION
 
 Float32s = NDArray[np.float32]
 
-_WRAP_AT = 1 << 30
 _WRAP_BY = 1 << 29
 
 
@@ -243,7 +243,7 @@ class StreamModel:
         state.ring[position] = raw
         state.counters[POSITION] = (position + 1) % self.sizes.ring
         ticks = int(state.counters[TICKS]) + 1
-        if ticks >= _WRAP_AT:
+        if ticks >= TICKS_END:
             back = self._wrap()
             ticks -= back
             state.pool_used[:] = np.maximum(state.pool_used - back, 0)
@@ -371,7 +371,7 @@ class StreamModel:
         """The model that was saved: the same bits from then on.
 
         Raises:
-            UserError: If `data` is not a whole checkpoint.
+            UserError: If `data` is not a whole checkpoint of a state that a learner can have.
         """
         state, sizes, extra = read_checkpoint(data)
         model = cls.__new__(cls)

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.adapt.settings import COUNTERS, TAIL_BINS, UNITS, Settings, Sizes
+from midge.adapt.settings import COUNTERS, TAIL_BINS, UNITS, Settings, Sizes, check
 from midge.errors import UserError
 
 Float32s = NDArray[np.float32]
@@ -29,6 +29,13 @@ search for a regime, or 0; ticks since the last change of regime."""
 ERROR, LEVEL, EVIDENCE, SPREAD = range(4)
 """Places in `State.watch`: recent error of the joint unit, its usual level, evidence of a change,
 and the mean square of an error's distance from the level, in levels."""
+
+TICKS_END = 1 << 30
+"""The count of ticks goes back before it gets here."""
+
+_LARGEST = (1 << 31) - 1
+_MANTISSA, _LEAST_SCALE, _LARGEST_SCALE = 0x007FFFFF, 1 << 23, 253 << 23
+"""Of the bits of a scale."""
 
 MAGIC = b"MDGL"
 FORMAT = 1
@@ -213,6 +220,48 @@ def from_bytes(data: bytes, sizes: Sizes) -> State:
     return State(**arrays)
 
 
+def check_sound(state: State, sizes: Sizes) -> None:
+    """Refuse numbers that no learner can have; the C asks the same before it goes on.
+
+    Args:
+        state: As a file has it.
+        sizes: Its dimensions.
+
+    Raises:
+        UserError: If a counter is out of range, a scale no power of two, or a float not finite.
+    """
+    s, known = sizes.settings, int(state.counters[KNOWN])
+    none = -1 if known == 0 else 0
+    ranges = [
+        ("ticks", state.counters[TICKS], 0, TICKS_END - 1),
+        ("position", state.counters[POSITION], 0, sizes.ring - 1),
+        ("period", state.counters[PERIOD], s.shortest_season, sizes.longest_season),
+        ("known regimes", state.counters[KNOWN], 0, sizes.regimes),
+        ("present regime", state.counters[CURRENT], none, known - 1),
+        ("next identity", state.counters[NEXT_ID], 0, _LARGEST),
+        ("ticks of the search", state.counters[SEARCHING], 0, s.search_ticks),
+        ("ticks of the regime", state.counters[SINCE], 0, _LARGEST),
+        ("repeats", state.repeats, 0, s.stuck_ticks),
+        ("identities", state.pool_id, 0, _LARGEST),
+        ("last uses", state.pool_used, 0, _LARGEST),
+    ]
+    for name, values, low, high in ranges:
+        if np.any(values < low) or np.any(values > high):
+            raise _unsound(f"{name} {values}; expected {low} to {high}")
+    for field in fields(sizes):
+        if not np.all(np.isfinite(getattr(state, field.name))):
+            raise _unsound(f"numbers in '{field.name}' that are not finite")
+    bits = state.scale.view(np.int32)
+    if np.any(bits & _MANTISSA) or np.any(bits < _LEAST_SCALE) or np.any(bits > _LARGEST_SCALE):
+        raise _unsound(f"scales {state.scale}; expected powers of two, 2^-126 to 2^126")
+
+
+def _unsound(found: str) -> UserError:
+    return UserError(
+        f"checkpoint: found {found}; no learner comes to such a state; save the model again"
+    )
+
+
 def checkpoint_head(sizes: Sizes, extra: dict[str, object]) -> bytes:
     """What stands in a checkpoint before the state: header, then sizes and settings as JSON."""
     described = asdict(sizes) | {"extra": extra}
@@ -230,7 +279,7 @@ def read_checkpoint(data: bytes) -> tuple[State, Sizes, dict[str, object]]:
     """The inverse of `write_checkpoint`.
 
     Raises:
-        UserError: If the bytes are not a checkpoint, or not a whole one.
+        UserError: If the bytes are not a checkpoint, not a whole one, or of no learner's state.
     """
     problem = "expected the bytes of StreamModel.save(); save the model again"
     if len(data) < _HEADER.size + 4 or data[:4] != MAGIC:
@@ -252,7 +301,9 @@ def read_checkpoint(data: bytes) -> tuple[State, Sizes, dict[str, object]]:
         for name in ("anchors", "pending"):
             described[name] = tuple(described[name])
         sizes = Sizes(settings=Settings(**settings), **described)
+        check(sizes.channels, sizes.horizon, sizes.settings)
         state = from_bytes(data[body_at:-4], sizes)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"checkpoint: its description is damaged ({error}); {problem}") from None
+    check_sound(state, sizes)
     return state, sizes, extra

@@ -21,6 +21,8 @@ from midge.virtual_mcu.stream_machine import Fed, StreamMachine, merge_edges
 NAME = "learner"
 FIRST_TICKS = 4
 """In these a learner's scales go straight to where they belong; it costs more than ever after."""
+_BOARD_TICKS = 120
+"""So many of the last ticks run once more with the board's flash."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ class LearnerCost:
         ticks: How many.
         instructions: Mean of a tick.
         cycles: The same, with memory that answers at once; None without a cycle model.
+        board_cycles: With what the last ticks waited for the board's flash, cold at first; None
+            where its wait states are not known.
         largest_at: The dearest tick behind the first four, from 0.
-        largest_instructions, largest_cycles: Its.
+        largest_instructions, largest_cycles, largest_board_cycles: Its.
         state_bytes: RAM of the state.
         stack_peak_bytes: Deepest stack that was seen.
         stack_bound_bytes: Deepest possible stack of a tick; None where it cannot be bounded.
@@ -60,9 +64,11 @@ class LearnerCost:
     ticks: int
     instructions: float
     cycles: float | None
+    board_cycles: float | None
     largest_at: int
     largest_instructions: int
     largest_cycles: int | None
+    largest_board_cycles: int | None
     state_bytes: int
     stack_peak_bytes: int
     stack_bound_bytes: int | None
@@ -168,10 +174,14 @@ class LearnerArtifact:
     ) -> LearnerCost:
         instructions = np.concatenate([chunk.instructions for chunk in chunks])
         stack_peak, at = machine.stack_peak_bytes, _dearest(instructions)
-        dearest = self._again(machine, samples, does & FORECAST, states, restored, at)
+        last = min(_BOARD_TICKS, len(samples) - (len(chunks) - 1) * self.stream.ticks)
+        stretches = [
+            self._again(machine, samples, does & FORECAST, states, restored, start, ticks)
+            for start, ticks in ((at, 1), (len(samples) - last, last))
+        ]
         edges = merge_edges(chunk.edges for chunk in chunks)
         counted = stream_cycles(
-            self.program, self.target, edges, [dearest], f"{self.stream.name}_run"
+            self.program, self.target, edges, stretches, f"{self.stream.name}_run"
         )
         own = {f"{self.stream.name}_run", "write_saved", "read_given", "digest"}
         ticks = len(samples)
@@ -180,13 +190,18 @@ class LearnerArtifact:
             for name, cycles in (counted.functions if counted else ())
             if name not in own and not name.startswith(("midge_save", "midge_crc", "midge_restore"))
         )
+        cycles = sum(cycles for _, cycles in functions) if counted else None
+        dearest, usual = counted.stretches if counted else (None, None)
+        waited = None if usual is None else usual.waited
         return LearnerCost(
             ticks=ticks,
             instructions=float(instructions.mean()),
-            cycles=sum(cycles for _, cycles in functions) if counted else None,
+            cycles=cycles,
+            board_cycles=None if cycles is None or waited is None else cycles + waited / last,
             largest_at=at,
             largest_instructions=int(instructions[at]),
-            largest_cycles=counted.stretches[0].zero_wait if counted else None,
+            largest_cycles=dearest.zero_wait if dearest else None,
+            largest_board_cycles=dearest.modelled if dearest else None,
             state_bytes=self.program.state_bytes,
             stack_peak_bytes=stack_peak,
             stack_bound_bytes=self.stack_bound_bytes,
@@ -202,8 +217,9 @@ class LearnerArtifact:
         states: list[bytes],
         restored: bytes | None,
         at: int,
+        ticks: int,
     ) -> Fed:
-        """One tick once more, by itself."""
+        """Ticks of one chunk once more, by themselves, with the board's flash."""
         chunk = at // self.stream.ticks
         before = samples[chunk * self.stream.ticks : at]
         machine.restore(states[chunk])
@@ -211,8 +227,8 @@ class LearnerArtifact:
         if len(before) or restores:
             content = self.stream.chunk(before, does | restores, restored or b"")
             machine.feed(content, len(before))
-        content = self.stream.chunk(samples[at : at + 1], does)
-        return machine.feed(content, 1)
+        content = self.stream.chunk(samples[at : at + ticks], does)
+        return machine.feed(content, ticks, flash=self.target.flash)
 
 
 def _dearest(instructions: NDArray[np.uint32]) -> int:
@@ -250,13 +266,22 @@ def compile_learner(
     )
     artifact = LearnerArtifact(files, stream, program, wanted)
     ram = program.state_bytes + (artifact.stack_bound_bytes or 0)
+    check_room(NAME, wanted, ram, artifact.flash_bytes)
+    return artifact
+
+
+def check_room(name: str, target: Target, ram_bytes: int, flash_bytes: int) -> None:
+    """See that a learner fits a board.
+
+    Raises:
+        DoesNotFitError: It does not.
+    """
     for memory, needed, present in (
-        ("RAM", ram, wanted.ram_bytes),
-        ("flash", artifact.flash_bytes, wanted.flash_bytes),
+        ("RAM", ram_bytes, target.ram_bytes),
+        ("flash", flash_bytes, target.flash_bytes),
     ):
         if present is not None and needed > present:
             raise DoesNotFitError(
-                f"{NAME} on {wanted.name}: {memory}: needs {needed} bytes, the board has "
+                f"{name} on {target.name}: {memory}: needs {needed} bytes, the board has "
                 f"{present}; give the learner less RAM, or shorten the horizon"
             )
-    return artifact

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from midge.adapt.monitor import Monitor
 from midge.driver.application_cycles import stream_cycles
+from midge.driver.learner import check_room
 from midge.errors import UserError
 from midge.toolchain import ModelInterface, Program, build, find_compiler
 from midge.virtual_mcu import Target, stack_bound
@@ -140,25 +142,34 @@ class MonitorArtifact:
         again = machine.feed(_chunk(part, step), part.size, flash=self.target.flash)
         return MonitorRun(np.concatenate(told), self._cost(chunks, again, frames))
 
+    @cached_property
+    def stack_bound_bytes(self) -> int | None:
+        """Deepest stack of a call; None where it cannot be bounded."""
+        return stack_bound(self.program, f"{NAME}_push").bytes
+
+    @property
+    def flash_bytes(self) -> int:
+        """Code and constants, without the measurement's own functions."""
+        own = sum(
+            symbol.size
+            for symbol in self.program.symbols
+            if symbol.kind == "function" and symbol.name.startswith(f"{NAME}_stream_")
+        )
+        return self.program.code_bytes + self.program.weights_bytes - own
+
     def _cost(self, chunks: list[Fed], again: Fed, frames: int) -> MonitorCost:
-        own = {f"{NAME}_stream_run"}
         edges = merge_edges(chunk.edges for chunk in chunks)
         counted = stream_cycles(self.program, self.target, edges, [again], f"{NAME}_stream_run")
         instructions = np.concatenate([chunk.instructions for chunk in chunks])
         front = frame = factor = None
         if counted:
-            spent = {name: cycles for name, cycles in counted.functions if name not in own}
+            spent = dict(counted.functions)
             at_samples = (f"{self.monitor.front.name}_", f"{NAME}_push")
             taken = sum(n for name, n in spent.items() if name.startswith(at_samples))
             front = taken / instructions.size
             frame = (sum(spent.values()) - taken) / frames
             stretch = counted.stretches[0]
             factor = None if stretch.modelled is None else stretch.modelled / stretch.zero_wait
-        measured = sum(
-            symbol.size
-            for symbol in self.program.symbols
-            if symbol.kind == "function" and symbol.name.startswith(f"{NAME}_stream_")
-        )
         return MonitorCost(
             samples=instructions.size,
             frames=frames,
@@ -167,8 +178,8 @@ class MonitorArtifact:
             flash_factor=factor,
             largest_instructions=int(instructions.max()),
             state_bytes=self.program.state_bytes,
-            stack_bound_bytes=stack_bound(self.program, f"{NAME}_push").bytes,
-            flash_bytes=self.program.code_bytes + self.program.weights_bytes - measured,
+            stack_bound_bytes=self.stack_bound_bytes,
+            flash_bytes=self.flash_bytes,
             clock_hz=self.target.clock_hz,
         )
 
@@ -186,6 +197,7 @@ def compile_monitor(
 
     Raises:
         UserError: An option is at fault, or nothing here builds for the target.
+        DoesNotFitError: The board is too small.
         ToolError: The C compiler is missing or fails.
     """
     wanted = find_target(target)
@@ -204,7 +216,10 @@ def compile_monitor(
         interface,
         optimisation=optimisation,
     )
-    return MonitorArtifact(monitor, files, program, wanted)
+    artifact = MonitorArtifact(monitor, files, program, wanted)
+    ram = program.state_bytes + (artifact.stack_bound_bytes or 0)
+    check_room(NAME, wanted, ram, artifact.flash_bytes)
+    return artifact
 
 
 def _chunk(samples: NDArray[np.int16], room: int) -> bytes:

@@ -68,6 +68,9 @@ typedef struct {
     uint64_t clock;
 } cache;
 
+/* uc_reg_read and uc_reg_write */
+typedef int (*access_register)(void *engine, int number, void *value);
+
 typedef struct {
     trace_edge *edges;
     uint32_t capacity; /* a power of two */
@@ -86,6 +89,9 @@ typedef struct {
     uint32_t blocks; /* entered; for the rare look at the clock */
     time_t deadline; /* 0: none */
     int (*stop)(void *engine);
+    access_register read_register; /* NULL: the core has no IT blocks */
+    access_register write_register;
+    int status; /* number of the register that holds the state of an IT block */
     uint32_t has_flash;
     flash_model flash;
     cache fetch;
@@ -240,15 +246,32 @@ EXPORT void trace_block(void *engine, uint64_t address, uint32_t size, void *use
     }
 }
 
+/* Before it calls back, Unicorn brings the registers up to the present instruction, the state of an IT
+ * block with them, and leaves that state behind: a block that it looks up next would begin as if
+ * inside of the IT block. No block that is running reads it, so it goes here. */
+static void leave_it_block(const block_trace *trace, void *engine)
+{
+    const uint32_t it_state = 0x0600FC00u;
+    uint32_t status = 0u;
+    if (trace->read_register == NULL) {
+        return;
+    }
+    (void)trace->read_register(engine, trace->status, &status);
+    if ((status & it_state) != 0u) {
+        status &= ~it_state;
+        (void)trace->write_register(engine, trace->status, &status);
+    }
+}
+
 /* The emulator's read callback, for loads from the flash's addresses. */
 EXPORT void trace_read(void *engine, int type, uint64_t address, int size, int64_t value,
                        void *user)
 {
     block_trace *trace = user;
     flash_counts *counts = &trace->counts[trace->layer];
-    (void)engine;
     (void)type;
     (void)value;
+    leave_it_block(trace, engine);
     counts->data_reads += size > 4 ? 2u : 1u;
     cache *cache = trace->data.geometry.sets == 0u ? &trace->fetch : &trace->data;
     const uint32_t line_bytes = cache->geometry.line_bytes;
@@ -320,6 +343,15 @@ EXPORT void trace_limit(block_trace *trace, uint32_t seconds, int (*stop)(void *
 {
     trace->deadline = time(NULL) + (time_t)seconds;
     trace->stop = stop;
+}
+
+/* How to reach the state of IT blocks, on a core that has them. */
+EXPORT void trace_registers(block_trace *trace, access_register read, access_register write,
+                            int status)
+{
+    trace->read_register = read;
+    trace->write_register = write;
+    trace->status = status;
 }
 
 /* `entries` are sorted by row. Returns NULL when memory runs out. */

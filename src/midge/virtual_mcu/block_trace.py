@@ -154,6 +154,20 @@ STATISTICS_ROW = struct.Struct("=QQQQQ")
 """Native flash counts, in the order of :class:`FlashStatistics`."""
 
 
+@dataclass(frozen=True)
+class RegisterAccess:
+    """How a callback reaches an emulator's registers.
+
+    Attributes:
+        read, write: Addresses of the emulator's native functions.
+        status: Number of the register that holds the state of an IT block; None without them.
+    """
+
+    read: int
+    write: int
+    status: int | None
+
+
 class _EntryStruct(ctypes.Structure):
     _fields_ = (("row", ctypes.c_uint32), ("address", ctypes.c_uint32))
 
@@ -196,6 +210,8 @@ def _library() -> ctypes.CDLL:
     library.trace_begin.argtypes = (ctypes.c_void_p, ctypes.POINTER(_FlashStruct))
     library.trace_limit.restype = None
     library.trace_limit.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
+    library.trace_registers.restype = None
+    library.trace_registers.argtypes = (ctypes.c_void_p,) * 3 + (ctypes.c_int,)
     library.trace_finish.restype = ctypes.c_uint32
     library.trace_finish.argtypes = (ctypes.c_void_p,)
     library.trace_edges.restype = None
@@ -287,6 +303,11 @@ class BlockTracer:
             stop: Address of the emulator's native stop function.
         """
         self._library.trace_limit(self._trace, seconds, stop)
+
+    def reach_registers(self, access: RegisterAccess) -> None:
+        """Say how the state of an IT block is cleared behind a load that is called back."""
+        if access.status is not None:
+            self._library.trace_registers(self._trace, access.read, access.write, access.status)
 
     def finish(self) -> tuple[list[Edge], dict[int, FlashStatistics] | None]:
         """End the run and return its edges, in no particular order, and its flash statistics.

@@ -39,6 +39,11 @@ class Cycles:
     zero_wait: int
     modelled: int | None
 
+    @property
+    def waited(self) -> int | None:
+        """What the core waited for the flash; None where that is not known."""
+        return None if self.modelled is None else self.modelled - self.zero_wait
+
 
 def stall_cycles(
     flash: FlashMemory, statistics: FlashStatistics, zero_wait_cycles: int

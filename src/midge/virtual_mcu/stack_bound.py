@@ -21,8 +21,8 @@ from elftools.elf.sections import SymbolTableSection
 from midge.toolchain import Program, target_for
 from midge.virtual_mcu.block_trace import instruction_lengths
 from midge.virtual_mcu.stack_effects import Constants, Effect, Flow
-from midge.virtual_mcu.stack_effects_arm import arm_effect, thumb_disassembler
-from midge.virtual_mcu.stack_effects_riscv import riscv_disassembler, riscv_effect
+from midge.virtual_mcu.stack_effects_arm import arm_effect, arm_entries
+from midge.virtual_mcu.stack_effects_riscv import riscv_effect, riscv_entries
 
 # How often an instruction may be reached deeper than before; beyond that the stack grows on every
 # turn of a loop.
@@ -81,7 +81,7 @@ class _Walk:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._family = target_for(program.core).family
-        self._engine = thumb_disassembler() if self._family == "arm" else riscv_disassembler()
+        self._entries = arm_entries if self._family == "arm" else riscv_entries
         self._understand = arm_effect if self._family == "arm" else riscv_effect
         self._image = program.flash_image()
         self._origin = program.memory.flash_origin
@@ -175,7 +175,7 @@ class _Walk:
     def _straight_piece(self, address: int, end: int) -> Iterator[Effect]:
         constants: Constants = {}
         while address < end:
-            for entry in self._engine.disasm(self._read(address, end - address), address):
+            for entry in self._entries(self._read(address, end - address), address):
                 yield self._understand(entry, constants, self._read)
                 address = entry.address + entry.size
             if address < end:

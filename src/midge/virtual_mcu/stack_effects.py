@@ -11,12 +11,31 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 Constants = dict[str, int]
 """Registers whose value is known, in a straight piece of code."""
 
 ReadMemory = Callable[[int, int], bytes]
 """Gives the program's bytes: ``read(address, size)``."""
+
+
+class Entry(NamedTuple):
+    """One instruction as capstone writes it.
+
+    Attributes:
+        address: Where it stands.
+        size: 2 or 4, in bytes.
+        mnemonic: With its condition and suffixes.
+        op_str: Its operands.
+        conditional: It may be skipped, by a condition of its own or of the IT before it.
+    """
+
+    address: int
+    size: int
+    mnemonic: str
+    op_str: str
+    conditional: bool = False
 
 
 class Flow(Enum):

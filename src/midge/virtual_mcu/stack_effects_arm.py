@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cache
 
 import capstone
-from capstone import arm as arm_constants
 
 from midge.virtual_mcu.stack_effects import (
     Constants,
     Effect,
+    Entry,
     Flow,
     ReadMemory,
     keep_constant,
@@ -27,17 +29,30 @@ _READERS = frozenset({"cmp", "cmn", "tst", "teq", "str"})
 _MOVES = frozenset({"mov", "movs", "movw"})
 
 
-def thumb_disassembler() -> capstone.Cs:
-    """Return capstone set up for M-profile Thumb code."""
+@cache
+def _disassembler() -> capstone.Cs:
     mode = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
-    engine = capstone.Cs(capstone.CS_ARCH_ARM, mode)
-    engine.detail = True
-    return engine
+    return capstone.Cs(capstone.CS_ARCH_ARM, mode)
 
 
-def arm_effect(entry: capstone.CsInsn, constants: Constants, read: ReadMemory) -> Effect:
+def arm_entries(code: bytes, address: int) -> Iterator[Entry]:
+    """M-profile Thumb code up to the first instruction that capstone does not know.
+
+    Conditions are followed here: capstone tells them with all details of an instruction, which
+    takes twenty times as long as its text.
+    """
+    behind_it = 0
+    for at, size, mnemonic, operands in _disassembler().disasm_lite(code, address):
+        conditional = behind_it > 0 or re.match(rf"b({_CONDITIONS})\b", mnemonic) is not None
+        behind_it -= behind_it > 0
+        if re.fullmatch("it[te]*", mnemonic) and operands != "al":
+            behind_it = len(mnemonic) - 1
+        yield Entry(at, size, mnemonic, operands, conditional)
+
+
+def arm_effect(entry: Entry, constants: Constants, read: ReadMemory) -> Effect:
     """Reduce an instruction to its effect, and follow the constants that it makes."""
-    conditional = entry.cc not in (arm_constants.ARM_CC_AL, arm_constants.ARM_CC_INVALID)
+    conditional = entry.conditional
     name = entry.mnemonic.split(".")[0]
     if conditional:
         name = re.sub(f"({_CONDITIONS})$", "", name)

@@ -5,11 +5,15 @@ Source: the RISC-V unprivileged specification 20191213, chapters 2 and 16.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import capstone
 
 from midge.virtual_mcu.stack_effects import (
     Constants,
     Effect,
+    Entry,
     Flow,
     ReadMemory,
     keep_constant,
@@ -24,12 +28,17 @@ _BRANCHES = frozenset(
 _STORES = frozenset({"sw", "sh", "sb"})
 
 
-def riscv_disassembler() -> capstone.Cs:
-    """Return capstone set up for RV32 with compressed instructions."""
+@cache
+def _disassembler() -> capstone.Cs:
     return capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC)
 
 
-def riscv_effect(entry: capstone.CsInsn, constants: Constants, read: ReadMemory) -> Effect:
+def riscv_entries(code: bytes, address: int) -> Iterator[Entry]:
+    """RV32 code with compressed instructions, up to the first that capstone does not know."""
+    return (Entry(*line) for line in _disassembler().disasm_lite(code, address))
+
+
+def riscv_effect(entry: Entry, constants: Constants, read: ReadMemory) -> Effect:
     """Reduce an instruction to its effect, and follow the constants that it makes."""
     del read  # constants stand in the instructions themselves
     name = entry.mnemonic.removeprefix("c.")

@@ -73,6 +73,7 @@ class StreamMachine:
         self._engine = UnicornEngine(program.core)
         self._engine.load(program)
         self._blocks = BlockTracer((self._run.address, self._run.address + self._run.size), ())
+        self._blocks.reach_registers(self._engine.registers)
         self._calls = StreamTracer(program, self._blocks, called=per_sample, caller=self._run.name)
         self._engine.hook_native(
             unicorn_const.UC_HOOK_BLOCK, self._calls.block_callback, self._calls.user_data

@@ -11,9 +11,12 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError, uclib
 
 from midge.errors import InternalError, UserError
 from midge.toolchain import Program
+from midge.virtual_mcu.block_trace import RegisterAccess
 
 STOP_FUNCTION = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value or 0
 """Address of the function that stops an engine from inside a hook."""
+_READ_REGISTER = ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value or 0
+_WRITE_REGISTER = ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value or 0
 
 _PAGE = 4096
 _FAULTS = {
@@ -59,6 +62,7 @@ class _Registers:
         return_address: See above.
         arguments: See above.
         result: See above.
+        status: Where the state of an IT block stands; None where there are none.
         code_bit: What a code address carries in its lowest bit.
         exceptions: Exceptions by number.
     """
@@ -68,6 +72,7 @@ class _Registers:
     return_address: int
     arguments: tuple[int, int]
     result: int
+    status: int | None
     code_bit: int
     exceptions: Mapping[int, str]
 
@@ -78,6 +83,7 @@ _ARM = _Registers(
     arm_const.UC_ARM_REG_LR,
     (arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1),
     arm_const.UC_ARM_REG_R0,
+    arm_const.UC_ARM_REG_CPSR,
     1,
     _ARM_EXCEPTIONS,
 )
@@ -87,6 +93,7 @@ _RISCV = _Registers(
     riscv_const.UC_RISCV_REG_RA,
     (riscv_const.UC_RISCV_REG_A0, riscv_const.UC_RISCV_REG_A1),
     riscv_const.UC_RISCV_REG_A0,
+    None,
     0,
     _RISCV_EXCEPTIONS,
 )
@@ -152,6 +159,11 @@ class UnicornEngine:
         self._fault = ""
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_invalid_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_exception)
+
+    @property
+    def registers(self) -> RegisterAccess:
+        """How a native callback reaches them."""
+        return RegisterAccess(_READ_REGISTER, _WRITE_REGISTER, self._registers.status)
 
     def load(self, program: Program) -> None:
         """Put a program into memory, data that it copies to RAM at its start included.

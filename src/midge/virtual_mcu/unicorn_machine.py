@@ -55,6 +55,7 @@ class UnicornMachine:
         run = self._run_function
         self._entries = program.layer_entries()
         self._tracer = BlockTracer((run.address, run.address + run.size), self._entries)
+        self._tracer.reach_registers(self._engine.registers)
         self._hook(unicorn_const.UC_HOOK_BLOCK, self._tracer.block_callback)
         self._inputs = self._tensors("input", program.interface.input_bytes)
         self._outputs = self._tensors("output", program.interface.output_bytes)

@@ -85,14 +85,19 @@ def windowed_gaussian(values: NDArray[np.float64]) -> NDArray[np.float64]:
     out = np.zeros(len(values))
     first, last = 0, 0
     mean, spread = 0.0, 1.0
-    for row, value in enumerate(values):
+    squares = 0.0  # of distances from the mean, of a window that still grows
+    for row, value in enumerate(values.tolist()):
         if row:
             tail = 0.5 * math.erfc(abs(value - mean) / spread / math.sqrt(2))
             out[row] = 1 - tail
-        full = last - first == _WINDOW
-        if not full or row + 1 - last == _STEP:
+        if last - first < _WINDOW:
             last = row + 1
-            first = max(first, last - _WINDOW)
+            before = value - mean
+            mean += before / last
+            squares += before * (value - mean)
+            spread = math.sqrt(squares / last) or _LEAST_SPREAD
+        elif row + 1 - last == _STEP:
+            first, last = first + _STEP, row + 1
             window = values[first:last]
             mean, spread = float(window.mean()), float(window.std()) or _LEAST_SPREAD
     return np.round(out, _DIGITS)

@@ -7,6 +7,8 @@
 /* Each stays one function: it is found by name in a map file, a profile, and by the tracer that counts. */
 #define MIDGE_PART static __attribute__((noinline, unused))
 
+#define MIDGE_UNLIKELY(condition) __builtin_expect(condition, 0)
+
 /* Places in `counters`, in `watch`, and of the units. */
 enum {
     MIDGE_TICKS,
@@ -27,20 +29,36 @@ MIDGE_KERNEL float midge_least(float a, float b) { return a < b ? a : b; }
 
 MIDGE_KERNEL float midge_most(float a, float b) { return a > b ? a : b; }
 
-/* Between -limit and limit, which is not negative; value is a number. In integers: so it is few instructions with an
-   FPU, and without one far fewer. */
+/* Whether a number's magnitude is above a limit that is not negative. In integers: without an FPU that is far less. */
+MIDGE_KERNEL int midge_is_beyond(float value, float limit) {
+    return (midge_bits_f32(value) & ~MIDGE_SIGN_F32) > midge_bits_f32(limit);
+}
+
+/* A magnitude with the sign of a value. */
+MIDGE_KERNEL float midge_signed_as(float magnitude, float value) {
+    return midge_from_bits_f32(midge_bits_f32(magnitude) | (midge_bits_f32(value) & MIDGE_SIGN_F32));
+}
+
+/* Between -limit and limit, which is not negative; value is a number. */
 MIDGE_KERNEL float midge_within(float value, float limit) {
-    const uint32_t bits = midge_bits_f32(value), most = midge_bits_f32(limit);
-    if (__builtin_expect((bits & ~MIDGE_SIGN_F32) > most, 0)) {
-        value = midge_from_bits_f32(most | (bits & MIDGE_SIGN_F32));
-    }
-    return value;
+    return MIDGE_UNLIKELY(midge_is_beyond(value, limit)) ? midge_signed_as(limit, value) : value;
 }
 
 MIDGE_KERNEL float midge_magnitude(float value) { return midge_from_bits_f32(midge_bits_f32(value) & ~MIDGE_SIGN_F32); }
 
-/* One routine for all divisions where there is no instruction. */
 #if defined(__riscv_flen) || (defined(__ARM_FP) && (__ARM_FP & 4)) || !(defined(__arm__) || defined(__riscv))
+#define MIDGE_HAS_FPU
+#endif
+
+/* Before a loop of few rounds: as straight code. Without an FPU nothing is won by it. */
+#ifdef MIDGE_HAS_FPU
+#define MIDGE_UNROLLED _Pragma("GCC unroll 8")
+#else
+#define MIDGE_UNROLLED
+#endif
+
+/* One routine for all divisions where there is no instruction. */
+#ifdef MIDGE_HAS_FPU
 MIDGE_KERNEL float midge_quotient(float a, float b) { return a / b; }
 #else
 MIDGE_PART float midge_quotient(float a, float b) { return midge_divide_f32(a, b); }

@@ -2,12 +2,19 @@
 #include "learner_covariance.h"
 #include "learner_past.h"
 
-/* Coefficients of one output, one in each row, by gains [n] times error, on credit. */
-MIDGE_PART void midge_move(float *coefficients, const float *gains, int32_t n, float error, float *credit) {
+/* The sum of gains' magnitudes. */
+MIDGE_KERNEL float midge_reach_of(const float *gains, int32_t n) {
     float reach = midge_magnitude(gains[0]);
+    MIDGE_UNROLLED
     for (int32_t k = 1; k < n; k++) {
         reach += midge_magnitude(gains[k]);
     }
+    return reach;
+}
+
+/* Coefficients of one output, one in each row, by gains [n] of that reach times error, on credit. */
+MIDGE_KERNEL void midge_move(float *coefficients, const float *gains, float reach, int32_t n, float error,
+                             float *credit) {
     const float wish = reach * midge_magnitude(error);
     if (wish > *credit) {
         error *= midge_quotient(*credit, midge_most(wish, 1e-30f));
@@ -15,6 +22,7 @@ MIDGE_PART void midge_move(float *coefficients, const float *gains, int32_t n, f
     } else {
         *credit -= wish;
     }
+    MIDGE_UNROLLED
     for (int32_t k = 0; k < n; k++, coefficients += MIDGE_CHANNELS) {
         *coefficients = midge_within(*coefficients + gains[k] * error, MIDGE_LARGEST_COEFFICIENT);
     }
@@ -24,11 +32,11 @@ MIDGE_PART void midge_move(float *coefficients, const float *gains, int32_t n, f
 MIDGE_KERNEL void midge_learn_own(float *upper, float *variances, float *coefficients, const float *features,
                                   int32_t n, float forget, float error, float *credit) {
     float gains[MIDGE_MOST_FEATURES];
-    midge_gain_and_update(upper, variances, features, n, forget, gains);
-    midge_move(coefficients, gains, n, error, credit);
+    midge_gain_and_update_few(upper, variances, features, n, forget, gains);
+    midge_move(coefficients, gains, midge_reach_of(gains, n), n, error, credit);
 }
 
-MIDGE_KERNEL void midge_learn_joint(MIDGE_LEARNER *s, const struct midge_view *view, const float *sample,
+MIDGE_PART void midge_learn_joint(MIDGE_LEARNER *s, const struct midge_view *view, const float *sample,
                                     const uint8_t *learned) {
     float features[MIDGE_JOINT_FEATURES], gains[MIDGE_JOINT_FEATURES], told[MIDGE_CHANNELS];
     features[0] = 1.0f;
@@ -36,15 +44,16 @@ MIDGE_KERNEL void midge_learn_joint(MIDGE_LEARNER *s, const struct midge_view *v
     midge_joint_step((const float(*)[MIDGE_CHANNELS])s->joint, view->lags, told);
     midge_gain_and_update(s->joint_upper[0], s->joint_variances[0], features, MIDGE_JOINT_FEATURES,
                           MIDGE_JOINT_MEMORY, gains);
+    const float reach = midge_reach_of(gains, MIDGE_JOINT_FEATURES);
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         if (learned[c]) {
             const float error = sample[c] - view->last[c] - told[c];
-            midge_move(&s->joint[0][c], gains, MIDGE_JOINT_FEATURES, error, &s->credit[0][c]);
+            midge_move(&s->joint[0][c], gains, reach, MIDGE_JOINT_FEATURES, error, &s->credit[0][c]);
         }
     }
 }
 
-MIDGE_KERNEL void midge_learn_fast(MIDGE_LEARNER *s, const struct midge_view *view, int32_t c, float step) {
+MIDGE_PART void midge_learn_fast(MIDGE_LEARNER *s, const struct midge_view *view, int32_t c, float step) {
     float features[MIDGE_FAST_FEATURES];
     features[0] = 1.0f;
     for (int32_t k = 1; k < MIDGE_FAST_FEATURES; k++) {
@@ -55,7 +64,7 @@ MIDGE_KERNEL void midge_learn_fast(MIDGE_LEARNER *s, const struct midge_view *vi
                     MIDGE_FAST_MEMORY, error, &s->credit[1][c]);
 }
 
-MIDGE_KERNEL void midge_learn_season(MIDGE_LEARNER *s, const struct midge_view *view, int32_t c, float step) {
+MIDGE_PART void midge_learn_season(MIDGE_LEARNER *s, const struct midge_view *view, int32_t c, float step) {
     float features[MIDGE_SEASON_FEATURES];
     features[0] = 1.0f;
     for (int32_t k = 0; k < MIDGE_SEASON_LAGS; k++) {
@@ -76,14 +85,19 @@ MIDGE_KERNEL void midge_direct_features(const MIDGE_LEARNER *s, int32_t ago, int
     }
 }
 
-MIDGE_KERNEL void midge_learn_direct(MIDGE_LEARNER *s, int32_t place, int32_t c, float sample) {
-    const int32_t lead = midge_anchors[MIDGE_FIRST_DIRECT + place];
-    float features[MIDGE_DIRECT_FEATURES];
-    midge_direct_features(s, lead - 1, c, features);
-    const float told = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
-    const float error = midge_within(sample - midge_past(s, lead - 1, c) - told, MIDGE_LARGEST_ERROR);
-    midge_learn_own(s->direct_upper[place][c], s->direct_variances[place][c], &s->direct[place][0][c], features,
-                    MIDGE_DIRECT_FEATURES, MIDGE_DIRECT_MEMORY, error, &s->credit[3 + place][c]);
+MIDGE_PART void midge_learn_direct(MIDGE_LEARNER *s, int32_t c, float sample) {
+    for (int32_t place = 0; place < MIDGE_DIRECT_ANCHORS; place++) {
+        const int32_t lead = midge_anchors[MIDGE_FIRST_DIRECT + place];
+        float features[MIDGE_DIRECT_FEATURES];
+        if (s->counters[MIDGE_TICKS] < lead) {
+            return;
+        }
+        midge_direct_features(s, lead - 1, c, features);
+        const float told = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
+        const float error = midge_within(sample - midge_past(s, lead - 1, c) - told, MIDGE_LARGEST_ERROR);
+        midge_learn_own(s->direct_upper[place][c], s->direct_variances[place][c], &s->direct[place][0][c], features,
+                        MIDGE_DIRECT_FEATURES, MIDGE_DIRECT_MEMORY, error, &s->credit[3 + place][c]);
+    }
 }
 
 /* sample, learned: [channels], in units of the channel; which to learn from. */
@@ -108,10 +122,6 @@ MIDGE_PART void midge_learn(MIDGE_LEARNER *s, const struct midge_view *view, con
         }
         midge_learn_fast(s, view, c, sample[c] - view->last[c]);
         midge_learn_season(s, view, c, sample[c] - view->last[c]);
-        for (int32_t place = 0; place < MIDGE_DIRECT_ANCHORS; place++) {
-            if (s->counters[MIDGE_TICKS] >= midge_anchors[MIDGE_FIRST_DIRECT + place]) {
-                midge_learn_direct(s, place, c, sample[c]);
-            }
-        }
+        midge_learn_direct(s, c, sample[c]);
     }
 }

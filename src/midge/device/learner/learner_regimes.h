@@ -4,6 +4,15 @@
 /* What happened to the regimes at a tick. */
 enum { MIDGE_NO_CHANGE = 0, MIDGE_DRIFT = 1, MIDGE_NEW_REGIME = 2 };
 
+/* The place of the regime that forecasts best lately; -1 if there is none. */
+MIDGE_KERNEL int32_t midge_best_regime(const MIDGE_LEARNER *s) {
+    int32_t best = s->counters[MIDGE_KNOWN] > 0 ? 0 : -1;
+    for (int32_t place = 1; place < s->counters[MIDGE_KNOWN]; place++) {
+        best = s->pool_error[place] < s->pool_error[best] ? place : best;
+    }
+    return best;
+}
+
 /* Mean over channels of squared errors of one-step forecasts, in units of the residual's. */
 MIDGE_PART float midge_relative_square(const MIDGE_LEARNER *s, const float (*coefficients)[MIDGE_CHANNELS],
                                        const struct midge_view *view, const float *sample, const uint8_t *known) {

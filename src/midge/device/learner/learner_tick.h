@@ -1,6 +1,6 @@
 /* One tick, and the state's form in bytes. */
+#include "learner_ahead.h"
 #include "learner_anomaly.h"
-#include "learner_regimes.h"
 #include "learner_season.h"
 #include "learner_units_of.h"
 
@@ -46,23 +46,27 @@ MIDGE_KERNEL void midge_push_sample(MIDGE_LEARNER *s, const float *raw) {
     }
 }
 
+/* The whole horizon, mixed into `forecast`: first in units of the channels, in which units add up. */
+MIDGE_KERNEL void midge_in_user_units_all(const MIDGE_LEARNER *s, float (*forecast)[MIDGE_CHANNELS]) {
+    for (int32_t lead = 0; lead < MIDGE_HORIZON; lead++) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            forecast[lead][c] = midge_in_user_units(s, c, forecast[lead][c]);
+        }
+    }
+}
+
 /* Forecast as far as is due, and keep it; the whole horizon where `forecast` is asked for. */
 MIDGE_PART void midge_look_ahead(MIDGE_LEARNER *s, float (*forecast)[MIDGE_CHANNELS]) {
-    const int32_t leads = forecast ? MIDGE_HORIZON : midge_furthest_due(s);
-    struct midge_due due = {0, 0};
+    float expected[1][MIDGE_CHANNELS];
     struct midge_ahead ahead;
-    struct midge_mix mix;
-    midge_begin_ahead(s, &ahead);
-    midge_begin_mix(s, &mix);
-    while (ahead.lead < leads) {
-        midge_go_ahead(s, &ahead);
-        midge_keep(s, &due, &ahead);
-        if (ahead.lead == 1) {
-            midge_mixed(s, &mix, &ahead, s->expected);
-        }
-        if (forecast) {
-            midge_mixed_in_user_units(s, &mix, &ahead, forecast[ahead.lead - 1]);
-        }
+    midge_plan(s, &ahead, forecast != NULL);
+    ahead.asked = forecast ? ahead.count : 1;
+    ahead.mixed = forecast ? forecast : expected;
+    ahead.waiting = s->waiting;
+    midge_go_ahead(s, &ahead);
+    MIDGE_COPY(s->expected, ahead.mixed[0], sizeof s->expected);
+    if (forecast) {
+        midge_in_user_units_all(s, forecast);
     }
 }
 
@@ -96,11 +100,10 @@ MIDGE_KERNEL int midge_update(MIDGE_LEARNER *s, const float *x, float *probabili
 /* The forecast from the last sample on, as `midge_update` gave it. */
 MIDGE_KERNEL void midge_forecast(const MIDGE_LEARNER *s, float (*forecast)[MIDGE_CHANNELS]) {
     struct midge_ahead ahead;
-    struct midge_mix mix;
-    midge_begin_ahead(s, &ahead);
-    midge_begin_mix(s, &mix);
-    while (ahead.lead < MIDGE_HORIZON) {
-        midge_go_ahead(s, &ahead);
-        midge_mixed_in_user_units(s, &mix, &ahead, forecast[ahead.lead - 1]);
-    }
+    midge_plan(s, &ahead, 1);
+    ahead.asked = ahead.count;
+    ahead.mixed = forecast;
+    ahead.waiting = NULL;
+    midge_go_ahead(s, &ahead);
+    midge_in_user_units_all(s, forecast);
 }

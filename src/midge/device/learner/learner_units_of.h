@@ -7,17 +7,21 @@
 /* Least scale: what float32 still resolves at that level. */
 MIDGE_KERNEL float midge_floor_of(float mean) { return 1e-6f * midge_magnitude(mean) + 1e-12f; }
 
-/* Does a joint feature, 1 or later, belong to the channel? Those are (1 + channel) modulo channels. */
+/* Joint features of a channel are those that are (1 + channel) modulo channels, but for the constant. */
 #define MIDGE_FIRST_OF(channel) (((channel) + 1) % MIDGE_CHANNELS)
 
 /* The channel's lags count `factor` times as much, its steps the inverse. */
 MIDGE_PART void midge_rescale_joint(float (*coefficients)[MIDGE_CHANNELS], int32_t channel, float factor) {
-    for (int32_t k = 0; k < MIDGE_JOINT_FEATURES; k++) {
-        const int32_t own = k > 0 && k % MIDGE_CHANNELS == MIDGE_FIRST_OF(channel);
-        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            float value = own ? coefficients[k][c] * factor : coefficients[k][c];
-            value = c == channel ? value * midge_inverse(factor) : value;
-            coefficients[k][c] = midge_within(value, MIDGE_LARGEST_COEFFICIENT);
+    const float inverse = midge_inverse(factor);
+    for (int32_t k = 0, next = 1 + channel; k < MIDGE_JOINT_FEATURES; k++) {
+        if (k == next) {
+            for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+                const float value = coefficients[k][c] * factor;
+                coefficients[k][c] = midge_within(c == channel ? value * inverse : value, MIDGE_LARGEST_COEFFICIENT);
+            }
+            next += MIDGE_CHANNELS;
+        } else {
+            coefficients[k][channel] = midge_within(coefficients[k][channel] * inverse, MIDGE_LARGEST_COEFFICIENT);
         }
     }
 }

@@ -17,9 +17,9 @@ from midge.virtual_mcu.cycles.instruction import Branch, Instruction
 
 _ADDRESS_BITS = ~1
 _ANYWHERE = 0x1000_0000
-"""Where a block is decoded before it is moved to its place; branches lead both ways from it."""
-_BLOCKS = 8192
-"""Decoded blocks that are kept: those of a few programs of a large network."""
+"""Where code is decoded before it is moved to its place; branches lead both ways from it."""
+_PIECES = 65536
+"""Decoded pieces of code that are kept."""
 _MULTIPLE_LOADS = frozenset({"ldm", "ldmdb", "pop", "vldmia", "vldmdb", "vpop"})
 _MULTIPLE_STORES = frozenset({"stm", "stmdb", "push", "vstmia", "vstmdb", "vpush"})
 _DOUBLE = frozenset({"ldrd", "strd"})
@@ -48,16 +48,37 @@ def decode_arm(code: bytes, address: int) -> tuple[Instruction, ...]:
     Returns:
         its instructions in order; what capstone cannot decode appears with operation ``unknown``.
     """
-    # Code that reads the program counter sees it rounded to whole words.
-    start = _ANYWHERE | address & 2
-    away = (address & _ADDRESS_BITS) - start
-    return tuple(_moved(instruction, away) for instruction in _decoded(code, start))
+    start = address & _ADDRESS_BITS
+    instructions: list[Instruction] = []
+    at = 0
+    while at < len(code):
+        size = _piece_bytes(code, at)
+        piece = _decoded(code[at : at + size])
+        if piece[-1].operation == "unknown" or piece[-1].end != _ANYWHERE + size:
+            # Nobody but capstone knows where it goes on.
+            return tuple(_moved(one, start - _ANYWHERE) for one in _decoded(code))
+        instructions += (_moved(one, start + at - _ANYWHERE) for one in piece)
+        at += size
+    return tuple(instructions)
 
 
-@lru_cache(_BLOCKS)
-def _decoded(code: bytes, start: int) -> tuple[Instruction, ...]:
-    """A block at one of two places: candidates of a layer stand in programs that are else alike."""
-    return tuple(_instruction(entry) for entry in _disassembler().disasm(code, start))
+def _piece_bytes(code: bytes, start: int) -> int:
+    """The bytes of one instruction or, since the next ones depend on it, of an IT and its block."""
+    at, left = start, 1
+    while left and at < len(code):
+        half = int.from_bytes(code[at : at + 2], "little")
+        if at == start and half & 0xFF00 == 0xBF00 and half & 0xF:
+            # The lowest bit set of the mask ends the block.
+            left += 5 - (half & 0xF & -(half & 0xF)).bit_length()
+        at += 4 if half >= 0xE800 else 2
+        left -= 1
+    return at - start
+
+
+@lru_cache(_PIECES)
+def _decoded(code: bytes) -> tuple[Instruction, ...]:
+    """Code at `_ANYWHERE`: programs consist of the same few thousand instructions."""
+    return tuple(_instruction(entry) for entry in _disassembler().disasm(code, _ANYWHERE))
 
 
 def _moved(instruction: Instruction, away: int) -> Instruction:

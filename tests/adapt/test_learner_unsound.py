@@ -1,0 +1,125 @@
+"""States that no learner can have, in whole checkpoints: the C and its twin refuse the same ones."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import cache
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from learner_support import changing, twin_told
+
+from midge.adapt import StreamModel
+from midge.adapt.state import (
+    CURRENT,
+    KNOWN,
+    NEXT_ID,
+    PERIOD,
+    POSITION,
+    SEARCHING,
+    SINCE,
+    TICKS,
+    fields,
+)
+from midge.driver.learner_host import HostLearner
+from midge.errors import UserError
+
+RESTORED, DAMAGED = 0, 3
+INTEGERS = ("counters", "repeats", "pool_id", "pool_used", "scale")
+
+
+@cache
+def model() -> StreamModel:
+    """One that has seen a few regimes."""
+    learner = StreamModel(2, 6, "4 KB")
+    twin_told(learner, changing(400, 2), forecasts=False)
+    return learner
+
+
+@cache
+def learner() -> HostLearner:
+    return HostLearner(model(), sanitizers=("undefined",))
+
+
+def place_of(name: str) -> int:
+    """Where a field begins, in words of the state."""
+    words = 0
+    for field in fields(model().sizes):
+        if field.name == name:
+            return words
+        words += field.count
+    raise AssertionError(name)
+
+
+def with_word(word: int, bits: int) -> bytes:
+    """The model's checkpoint with another word, whose checksum is right."""
+    whole = bytearray(model().save()[:-4])
+    struct.pack_into("<I", whole, len(whole) - model().ram_bytes + 4 * word, bits & 0xFFFFFFFF)
+    return bytes(whole) + struct.pack("<I", zlib.crc32(whole))
+
+
+def taken_by_twin(data: bytes) -> bool:
+    try:
+        StreamModel.restore(data)
+    except UserError as error:
+        assert "no learner comes to such a state" in str(error)
+        return False
+    return True
+
+
+def integer_words() -> st.SearchStrategy[int]:
+    layout = {field.name: field.count for field in fields(model().sizes)}
+    return st.one_of(
+        st.integers(place_of(name), place_of(name) + layout[name] - 1) for name in INTEGERS
+    )
+
+
+_bits = st.one_of(
+    st.integers(0, 0xFFFFFFFF),
+    st.integers(-2, 70),
+    st.floats(width=32).map(lambda value: int.from_bytes(struct.pack("<f", value), "little")),
+    st.sampled_from([1 << 23, 252 << 23, 253 << 23, 254 << 23, 0xBF800000, 1 << 30, (1 << 30) - 1]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(integer_words(), st.integers(0, model().ram_bytes // 4 - 1)), _bits)
+@example(TICKS, -1)
+@example(TICKS, 1 << 30)
+@example(POSITION, 1 << 20)
+@example(POSITION, -1)
+@example(PERIOD, 0)
+@example(PERIOD, 1 << 20)
+@example(KNOWN, 0)
+@example(KNOWN, 99)
+@example(CURRENT, -1)
+@example(CURRENT, 99)
+@example(NEXT_ID, -1)
+@example(SEARCHING, 49)
+@example(SINCE, -1)
+def test_c_and_twin_take_and_refuse_the_same(word: int, bits: int) -> None:
+    data = with_word(word, bits)
+    expected = RESTORED if taken_by_twin(data) else DAMAGED
+    assert learner().restore(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "bits", "message"),
+    [
+        (POSITION, -1, "position -1; expected 0 to"),
+        (PERIOD, 0, "period 0; expected 8 to"),
+        (CURRENT, -1, "present regime -1; expected 0 to"),
+        (place_of("fitness"), 0x7FC00000, "numbers in 'fitness' that are not finite"),
+        (place_of("scale"), 0x40400000, r"scales \[3\..*; expected powers of two"),
+    ],
+)
+def test_the_twin_says_what_is_wrong(word: int, bits: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        StreamModel.restore(with_word(word, bits))
+
+
+def test_what_is_measured_against_is_checked_too() -> None:
+    with pytest.raises(UserError, match="known regimes 99"):
+        model().drift_from(with_word(KNOWN, 99))
