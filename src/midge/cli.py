@@ -173,6 +173,9 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     bench.add_argument(
         "--quick", action="store_true", help="little data, own baselines: figures mean nothing"
     )
+    bench.add_argument(
+        "--keep", action="store_true", help="leave river's figures in DIR as they are"
+    )
     bench.set_defaults(run=commands.adapt_benchmark)
 
 

@@ -14,6 +14,7 @@ from midge.adapt.benchmark import PROTOCOLS
 from midge.adapt.benchmark.pictures import benchmark_page
 from midge.adapt.benchmark.run import read_before, run_benchmark
 from midge.adapt.benchmark.tables import markdown
+from midge.adapt.engine import TWIN
 from midge.adapt.stream_csv import read_csv
 from midge.c_emitter import choose_kernels
 from midge.compress import Report, inspect, take_samples
@@ -21,6 +22,7 @@ from midge.compress.pictures import pictures_of
 from midge.driver import Artifact, compare_layers, compile_graph, load
 from midge.driver.budget import Budget, check_budget
 from midge.driver.compare_layers import FED_LAYERS
+from midge.driver.learner_host import fastest_engine
 from midge.driver.main_path import plan_graph
 from midge.driver.operators import operators_report
 from midge.driver.quantize import float_graph, quantize
@@ -46,6 +48,8 @@ from midge.virtual_mcu import Target, target
 from midge.virtual_mcu import targets as all_targets
 
 _NO_BUDGET = Budget()
+_LONG_STREAM = 2_000
+"""Ticks."""
 
 
 def targets(options: argparse.Namespace) -> int:
@@ -290,7 +294,10 @@ def run_recipe(options: argparse.Namespace) -> int:
 def adapt_run(options: argparse.Namespace) -> int:
     """`midge adapt run`."""
     columns = tuple(options.columns.split(",")) if options.columns else ()
-    seen = watch.watch(read_csv(options.data, columns), options.horizon, options.ram)
+    stream = read_csv(options.data, columns)
+    # The C takes seconds to compile; the twin has done a short stream by then.
+    engine = fastest_engine() if len(stream.values) > _LONG_STREAM else TWIN
+    seen = watch.watch(stream, options.horizon, options.ram, engine)
     told = watch.figures(seen)
     if options.json:
         write_json(options.json, told)
@@ -314,13 +321,16 @@ def adapt_benchmark(options: argparse.Namespace) -> int:
     data = Path(options.data) if options.data else None
     results = Path(options.out) / "adapt.json"
     content = read_before(results)
+    engine = fastest_engine()
     for name in options.only or PROTOCOLS:
-        # Written after each: the whole takes hours.
-        content = run_benchmark(content, [name], data, options.quick, told)
+        # Written after each: the whole takes long.
+        content = run_benchmark(
+            content, [name], data, options.quick, told, engine, keep=options.keep
+        )
         listed = json.dumps(content, indent=1) + "\n"
         write_files(options.out, {"adapt.json": listed, "adapt.md": markdown(content)})
     if options.plot:
         path = Path(options.plot)
-        write_files(str(path.parent), {path.name: benchmark_page(content, data, told)})
+        write_files(str(path.parent), {path.name: benchmark_page(content, data, told, engine)})
     print(f"wrote adapt.json and adapt.md to {options.out}")
     return 0

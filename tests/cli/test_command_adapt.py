@@ -37,9 +37,10 @@ def test_its_figures_as_json(midge, csv: Path):
 
     told = json.loads(shown.out)
     assert told["channels"] == ["a", "b"]
-    assert [row["lead"] for row in told["leads"]] == [1, 2, 8]
+    assert [row["lead"] for row in told["leads"]] == [1, 4, 8]
     assert all(0 < value < 5 for row in told["leads"] for value in row["rmse"])
     assert told["ram_bytes"] <= 8192
+    assert told["alarms"] == sorted(set(told["alarms"]))
 
 
 def test_a_missing_file_is_named(midge, tmp_path: Path):

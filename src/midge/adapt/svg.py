@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 WIDTH = 900
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 12, 26, 24
+_MOST_TICKS = 8
+_LABEL_HEIGHT = 18
 _INK = "#222"
 _COLOURS = ("#222222", "#d1495b", "#00798c", "#edae49", "#5f4bb6", "#66a182")
 _BANDS = ("#cfe8ef", "#f6d6ad", "#d8e2c8", "#e3d0e6", "#f3c5c5", "#cfd2ea", "#e9e4b4", "#d9d9d9")
@@ -156,7 +158,7 @@ def _decades(low: float, high: float) -> tuple[float, float]:
 def _frame(place: _Place, logarithmic: bool) -> list[str]:
     parts = []
     ticks = _powers if logarithmic else _ticks
-    for tick in ticks(place.low_y, place.high_y):
+    for tick in _some(ticks(place.low_y, place.high_y), place.height):
         at = place.y(tick)
         named = f"{10**tick:.3g}" if logarithmic else f"{tick:g}"
         parts.append(
@@ -173,13 +175,19 @@ def _frame(place: _Place, logarithmic: bool) -> list[str]:
     return parts
 
 
+def _some(ticks: list[float], height: int) -> list[float]:
+    """Every so many of them that their labels have room."""
+    room = max(1, (height - _TOP - _BOTTOM) // _LABEL_HEIGHT)
+    return ticks[:: -(-len(ticks) // room)]
+
+
 def _powers(low: float, high: float) -> list[float]:
     return [float(power) for power in range(round(low), round(high) + 1)]
 
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers across a range."""
-    rough = (high - low) / 5
+    rough = (high - low) / _MOST_TICKS
     power = 10.0 ** np.floor(np.log10(rough))
     step = power * next(s for s in (1, 2, 5, 10) if s * power >= rough)
     first = np.ceil(low / step)

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt import StreamModel
+from midge.adapt.alarms import alarms_of
+from midge.adapt.engine import TWIN, Engine
 from midge.adapt.page import heading, html_table, note, page
+from midge.adapt.settings import default_anchors
 from midge.adapt.stream_csv import CsvStream
 from midge.adapt.svg import Line, band_chart, line_chart
 
@@ -18,6 +21,10 @@ Floats = NDArray[np.float64]
 
 _LEAST_TAIL = 1e-12
 """Of the tail probability, on a logarithmic scale."""
+_WHOLE, _CLOSE = 600, 400
+"""Up to so many samples are drawn with their forecasts; of longer streams so many of the end."""
+_WHOLE_FROM = 1000
+"""Errors from here on are shown as whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Watch:
         forecasts: [ticks, leads, channels]; row t holds what it said after sample t.
         anomaly: Tail probability of each sample [ticks], small for strange ones.
         flagged: [ticks]
+        raised: Where an alarm begins [ticks], by `Alarms`.
         regimes: Which regime held [ticks].
         alarms: Where a change was noticed [ticks].
         ram_bytes: What its state takes on a device.
@@ -40,26 +48,31 @@ class Watch:
     forecasts: Floats
     anomaly: Floats
     flagged: NDArray[np.bool_]
+    raised: NDArray[np.bool_]
     regimes: NDArray[np.int64]
     alarms: NDArray[np.bool_]
     ram_bytes: int
 
 
-def watch(stream: CsvStream, horizon: int, ram: str) -> Watch:
-    """One pass of a new learner over a stream.
+def watch(stream: CsvStream, horizon: int, ram: str, engine: Engine = TWIN) -> Watch:
+    """One pass of a new learner over a stream, run by an engine.
 
     Raises:
         UserError: the learner does not fit the RAM.
     """
     model = StreamModel(channels=len(stream.names), horizon=horizon, ram=ram)
-    leads = tuple(sorted({1, max(1, horizon // 4), horizon}))
-    trace = model.run(stream.values, horizons=leads)
+    anchors = default_anchors(horizon)
+    trace = engine.start(model).run(stream.values, horizons=anchors)
+    forecasts = np.asarray(trace.forecasts, np.float64)
+    alarms = alarms_of(stream.values, forecasts, anchors)
+    shown = sorted({0, len(anchors) // 2, len(anchors) - 1})
     return Watch(
         stream,
-        leads,
-        np.asarray(trace.forecasts, np.float64),
+        tuple(anchors[place] for place in shown),
+        forecasts[:, shown],
         np.asarray(trace.anomaly, np.float64),
         np.asarray(trace.is_flagged, bool),
+        np.array([alarm.is_raised for alarm in alarms], bool),
         np.asarray(trace.regime, np.int64),
         np.asarray(trace.drift, bool),
         int(model.ram_bytes),
@@ -80,6 +93,7 @@ def figures(seen: Watch) -> Json:
             for row, lead in enumerate(seen.leads)
         ],
         "flagged": flagged.tolist(),
+        "alarms": np.flatnonzero(seen.raised).tolist(),
         "changes": np.flatnonzero(seen.alarms).tolist(),
         "regimes": len(np.unique(seen.regimes)) if len(values) else 0,
     }
@@ -105,53 +119,88 @@ def _last_seen(values: Floats) -> Floats:
 
 def text(told: Json) -> str:
     """The figures for a terminal."""
+    rows = "\n".join("  ".join(cell.rjust(15) for cell in row) for row in _error_cells(told))
+    return f"{_summary(told)}\n\n{rows}"
+
+
+def _summary(told: Json) -> str:
+    counts = (
+        (len(told["flagged"]), "sample flagged", "samples flagged"),
+        (len(told["alarms"]), "alarm", "alarms"),
+        (len(told["changes"]), "change noticed", "changes noticed"),
+        (told["regimes"], "regime", "regimes"),
+    )
+    channels = _counted(len(told["channels"]), "channel", "channels")
     lines = [
-        f"{told['ticks']:,} samples of {len(told['channels'])} channels, "
-        f"{told['ram_bytes']:,} bytes of state",
-        f"{len(told['flagged'])} samples flagged, {len(told['changes'])} changes noticed, "
-        f"{told['regimes']} regimes",
+        f"{told['ticks']:,} samples of {channels}, {told['ram_bytes']:,} bytes of state",
+        ", ".join(_counted(*count) for count in counts),
     ]
     if told["left_out"]:
         lines.append(f"left out, not numbers: {', '.join(told['left_out'])}")
-    lines += ["", *("  ".join(cell.rjust(12) for cell in row) for row in _error_cells(told))]
     return "\n".join(lines)
 
 
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def _error_cells(told: Json) -> list[list[str]]:
-    rows = [["channel", *[f"RMSE +{row['lead']}" for row in told["leads"]], "last sample"]]
+    leads = told["leads"]
+    head = ["channel", *[f"RMSE +{row['lead']}" for row in leads]]
+    rows = [[*head, *[f"last sample +{row['lead']}" for row in leads]]]
     for index, name in enumerate(told["channels"]):
-        cells = [_shown(row["rmse"][index]) for row in told["leads"]]
-        last = " ".join(_shown(row["last_sample"][index]) for row in told["leads"])
-        rows.append([name, *cells, last])
+        cells = [_shown(row[kind][index]) for kind in ("rmse", "last_sample") for row in leads]
+        rows.append([name, *cells])
     return rows
 
 
 def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"
 
 
 def html(title: str, seen: Watch) -> str:
     """The run as a page: truth and forecasts, regimes, how strange each sample was."""
     told = figures(seen)
     head, *rows = _error_cells(told)
-    parts = [
-        note(text(told).partition("\n\n")[0].replace("\n", "; ") + "."),
-        html_table(head, rows),
-        heading("What was seen, and what was forecast"),
-        note(f"Forecasts stand where they aim at, {seen.leads[-1]} samples after they were made."),
-    ]
-    for index, name in enumerate(seen.stream.names):
-        aimed = np.full(len(seen.stream.values), np.nan)
-        lead, row = seen.leads[-1], len(seen.leads) - 1
-        aimed[lead:] = seen.forecasts[:-lead, row, index]
-        lines = [Line("seen", seen.stream.values[:, index]), Line(f"forecast +{lead}", aimed)]
-        parts.append(line_chart(name, lines, marks=told["flagged"]))
     strange = -np.log10(np.maximum(seen.anomaly, _LEAST_TAIL))
-    parts += [
+    parts = [
+        note(_summary(told).replace("\n", "; ") + "."),
+        html_table(head, rows),
+        *_pictures_of_channels(seen, told["alarms"]),
         heading("Regimes"),
         band_chart("", [("regime", seen.regimes)]),
         heading("How strange"),
-        note("Minus the logarithm of the tail probability; flagged samples carry a red tick."),
-        line_chart("", [Line("-log10 p", strange)], height=140, marks=told["flagged"]),
+        note(
+            "Minus the logarithm of the tail probability of the error one sample ahead; alarms, "
+            "which watch errors further ahead as well, carry a red tick."
+        ),
+        line_chart("", [Line("-log10 p", strange)], height=140, marks=told["alarms"]),
     ]
     return page(title, parts)
+
+
+def _pictures_of_channels(seen: Watch, alarms: list[int]) -> list[str]:
+    """The whole stream, and its end with forecasts; short ones with both in one."""
+    ticks, lead = len(seen.stream.values), seen.leads[-1]
+    first = ticks - _CLOSE if ticks > _WHOLE else 0
+    whole = [heading("The stream"), note("Red ticks: alarms.")] if first else []
+    close = [
+        heading("Its end, and what was forecast" if first else "The stream, and what was forecast"),
+        note(f"Forecasts stand where they aim at, {lead} samples after they were made."),
+    ]
+    places = np.arange(first, ticks, dtype=np.float64)
+    for index, name in enumerate(seen.stream.names):
+        values = seen.stream.values[:, index]
+        aimed = np.full(ticks, np.nan)
+        aimed[lead:] = seen.forecasts[:-lead, -1, index]
+        lines = [
+            Line("seen", values[first:], places),
+            Line(f"forecast +{lead}", aimed[first:], places),
+        ]
+        marks = [tick for tick in alarms if tick >= first]
+        close.append(line_chart(name, lines, marks=marks))
+        if first:
+            whole.append(line_chart(name, [Line("seen", values)], height=120, marks=alarms))
+    return whole + close

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midge.adapt import StreamModel, Trace
+from midge.adapt.engine import TWIN, Engine
 from midge.driver.learner_stream import TOLD, digest_of
-from midge.errors import UserError
+from midge.errors import ToolError, UserError
 from midge.toolchain import build_host_library
 
 _NAME = "learner"
@@ -134,3 +135,15 @@ class HostLearner:
             return 0 if len(part) == size else 1
 
         return int(self._c.learner_restore(self._state, _ACCESS(read), None))
+
+
+HOST_C = Engine("C on this machine", HostLearner)
+
+
+def fastest_engine() -> Engine:
+    """`HOST_C`, or the twin where the host's compiler is missing or fails."""
+    try:
+        HostLearner(StreamModel(channels=1, horizon=1, ram="8 KB"))
+    except ToolError:
+        return TWIN
+    return HOST_C

@@ -10,6 +10,7 @@ from midge.adapt.benchmark.learner import learner, new_model, one_rls
 from midge.adapt.benchmark.linear import persistence, rls_ar, rls_var
 from midge.adapt.benchmark.nab import windowed_gaussian
 from midge.adapt.benchmark.switching_systems import make_stream
+from midge.adapt.engine import TWIN
 
 LEADS = (1, 6, 11)
 NOW = 260
@@ -20,7 +21,7 @@ FORECASTERS = {
     "RLS-VAR, constant": lambda series, leads: rls_var(series, leads, lags=2, constant=True),
     "RLS-AR": lambda series, leads: rls_ar(series, leads, lags=4),
     "normalised online": normalised_online(lambda s, leads: rls_var(s, leads, lags=3)),
-    "learner": learner,
+    "learner": learner(TWIN),
     "one RLS": one_rls,
 }
 

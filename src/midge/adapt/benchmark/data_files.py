@@ -77,6 +77,11 @@ class NabFile:
     values: Series
     windows: tuple[tuple[int, int], ...]
 
+    @property
+    def folder(self) -> str:
+        """Such as ``realKnownCause``."""
+        return self.name.partition("/")[0]
+
 
 def nab(data: Path | None = None) -> list[NabFile]:
     """All files of the corpus with their labelled windows, by name."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt.benchmark.data_files import NabFile
-from midge.adapt.benchmark.nab_scorer import PROFILES, STANDARD, nab_score
+from midge.adapt.benchmark.nab_scorer import PROFILES, STANDARD, NabScore, Windows, nab_score
 from midge.adapt.benchmark.published import NAB
 
 Json = dict[str, Any]
@@ -28,10 +28,23 @@ _DIGITS = 12
 _LEAST_SPREAD = 1e-6
 
 
+class Watched(NamedTuple):
+    """What a method that flags by itself said of every file.
+
+    Attributes:
+        scores: Higher for stranger; [rows] each.
+        flags: [rows] each.
+    """
+
+    scores: list[NDArray[np.float64]]
+    flags: list[NDArray[np.bool_]]
+
+
 def run(
     files: Sequence[NabFile],
     detectors: Mapping[str, Detector],
-    flags: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.bool_]]],
+    watched: Mapping[str, Watched],
+    chosen_on: Sequence[str],
     told: Callable[[str], None],
 ) -> Json:
     """All rows of the table.
@@ -39,41 +52,62 @@ def run(
     Args:
         files: The corpus.
         detectors: Scored with the best threshold over all files, as the benchmark does.
-        flags: Scored with what they flag by themselves, no threshold chosen on labels.
+        watched: Scored so as well, and with what they flag by themselves, no threshold chosen.
+        chosen_on: Folders on which settings of `watched` were chosen.
         told: Hears what is under way.
     """
     rows: list[Json] = [
         {"method": method, "source": "published", "scores": list(scores)}
         for method, scores in NAB.items()
     ]
-    windows = [file.windows for file in files]
+    scored: dict[str, list[NDArray[np.float64]]] = {}
     for method, detector in detectors.items():
         told(f"NAB: {method}")
-        scores = [detector(file.values) for file in files]
-        standard = nab_score(scores, windows, STANDARD)
-        rows.append(
-            {
-                "method": method,
-                "source": "measured",
-                "scores": [nab_score(scores, windows, profile).score for profile in PROFILES],
-                "windows_hit": standard.windows_hit,
-                "false_alarms": standard.false_alarms,
-            }
-        )
-    for method, flag in flags.items():
-        told(f"NAB: {method}, its own flags")
-        raised = [flag(file.values).astype(np.float64) for file in files]
+        scored[method] = [detector(file.values) for file in files]
+    scored |= {method: one.scores for method, one in watched.items()}
+    windows = [file.windows for file in files]
+    halves = _halves(files, chosen_on)
+    for method, scores in scored.items():
+        found = [nab_score(scores, windows, profile) for profile in PROFILES]
+        row = _row(method, found)
+        row["halves"] = [_part(scores, windows, half) for half in halves]
+        rows.append(row)
+    for method, one in watched.items():
+        raised = [flags.astype(np.float64) for flags in one.flags]
         fixed = [nab_score(raised, windows, profile, threshold=0.5) for profile in PROFILES]
-        rows.append(
-            {
-                "method": f"{method}, its own flags",
-                "source": "measured",
-                "scores": [one.score for one in fixed],
-                "windows_hit": fixed[0].windows_hit,
-                "false_alarms": fixed[0].false_alarms,
-            }
-        )
-    return {"files": len(files), "windows": sum(map(len, windows)), "rows": rows}
+        rows.append(_row(f"{method}, its own flags", fixed))
+    return {
+        "files": len(files),
+        "windows": sum(map(len, windows)),
+        "chosen_on": list(chosen_on),
+        "rows": rows,
+    }
+
+
+def _row(method: str, found: Sequence[NabScore]) -> Json:
+    return {
+        "method": method,
+        "source": "measured",
+        "scores": [float(one.score) for one in found],
+        "windows_hit": found[0].windows_hit,
+        "false_alarms": found[0].false_alarms,
+    }
+
+
+def _halves(files: Sequence[NabFile], chosen_on: Sequence[str]) -> list[list[int]]:
+    """Places of the files that settings were chosen on, and of the others."""
+    chosen = [index for index, file in enumerate(files) if file.folder in chosen_on]
+    return [chosen, [index for index in range(len(files)) if index not in chosen]]
+
+
+def _part(
+    scores: Sequence[NDArray[np.float64]], windows: Sequence[Windows], places: Sequence[int]
+) -> float | None:
+    """The standard score of some files by themselves; None without a window."""
+    parts = [windows[place] for place in places]
+    if not any(parts):
+        return None
+    return float(nab_score([scores[place] for place in places], parts, STANDARD).score)
 
 
 def windowed_gaussian(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,9 +10,10 @@ import numpy as np
 
 from midge.adapt.benchmark import data_files, mocap, vibration_report
 from midge.adapt.benchmark.forecasting import z_score
-from midge.adapt.benchmark.learner import new_model
+from midge.adapt.benchmark.learner import learner, new_model
 from midge.adapt.benchmark.linear import rls_var
 from midge.adapt.benchmark.switching_systems import make_stream
+from midge.adapt.engine import TWIN, Engine
 from midge.adapt.page import heading, note, page
 from midge.adapt.svg import Line, band_chart, line_chart
 
@@ -28,14 +29,16 @@ _LEAST_TAIL = 1e-12
 Json = dict[str, Any]
 
 
-def benchmark_page(content: Json, data: Path | None, told: Callable[[str], None]) -> str:
+def benchmark_page(
+    content: Json, data: Path | None, told: Callable[[str], None], engine: Engine = TWIN
+) -> str:
     """Pictures of what was measured, from new runs of the learner over some of the streams."""
     parts: list[str] = []
     drawn = {"mocap": _mocap, "switching": _switching, "nab": _nab}
     for name, draw in drawn.items():
         if name in content:
             told(f"drawing {name}")
-            parts += draw(data)
+            parts += draw(data, engine)
     if "speed" in content:
         parts += _speed(content["speed"])
     if "vibration" in content:
@@ -45,30 +48,28 @@ def benchmark_page(content: Json, data: Path | None, told: Callable[[str], None]
     return page("Midge: the learner against others", parts)
 
 
-def _mocap(data: Path | None) -> list[str]:
+def _mocap(data: Path | None, engine: Engine) -> list[str]:
     parts = [
         heading("Motion capture"),
         note(f"The last {_SHOWN} ticks; forecasts made {_LEAD} ticks earlier."),
     ]
     for name, title in data_files.MOCAP.items():
         series = z_score(data_files.mocap(name, data))
-        ours = np.asarray(
-            new_model(series.shape[1], max(mocap.LEADS)).run(series, horizons=(_LEAD,)).forecasts
-        )
+        ours = learner(engine)(series, mocap.LEADS)[:, mocap.LEADS.index(_LEAD)]
         linear = rls_var(series, [_LEAD], lags=4)
         for channel in range(2):
             lines = [
                 Line("seen", series[-_SHOWN:, channel]),
                 Line("RLS-VAR", linear[-_SHOWN - _LEAD : -_LEAD, 0, channel]),
-                Line("learner", ours[-_SHOWN - _LEAD : -_LEAD, 0, channel].astype(np.float64)),
+                Line("learner", ours[-_SHOWN - _LEAD : -_LEAD, channel]),
             ]
             parts.append(line_chart(f"{name} ({title}), channel {channel + 1}", lines))
     return parts
 
 
-def _switching(_data: Path | None) -> list[str]:
+def _switching(_data: Path | None, engine: Engine) -> list[str]:
     stream = make_stream(*_STREAM)
-    trace = new_model(stream.series.shape[1], 10).run(stream.series, horizons=(1,))
+    trace = engine.start(new_model(stream.series.shape[1], 10)).run(stream.series, horizons=(1,))
     regimes = np.asarray(trace.regime, np.int64)
     alarms = np.flatnonzero(np.asarray(trace.drift, bool)).tolist()
     missed = np.full(len(regimes), np.nan)
@@ -84,7 +85,7 @@ def _switching(_data: Path | None) -> list[str]:
     ]
 
 
-def _nab(data: Path | None) -> list[str]:
+def _nab(data: Path | None, engine: Engine) -> list[str]:
     parts = [
         heading("Numenta Anomaly Benchmark"),
         note("Minus the logarithm of the tail probability; the band shows the labelled windows."),
@@ -92,7 +93,7 @@ def _nab(data: Path | None) -> list[str]:
     for file in data_files.nab(data):
         if file.name not in _NAB_FILES:
             continue
-        trace = new_model(1, 1).run(file.values[:, None], horizons=(1,))
+        trace = engine.start(new_model(1, 1)).run(file.values[:, None], horizons=(1,))
         strange = -np.log10(np.maximum(np.asarray(trace.anomaly, np.float64), _LEAST_TAIL))
         inside = np.zeros(len(file.values), np.int64)
         for first, last in file.windows:
@@ -110,7 +111,12 @@ def _speed(content: Json) -> list[str]:
     rows = content["rows"]
     names = [name for name in rows[0] if name != "ticks"]
     ticks = np.array([float(row["ticks"]) for row in rows])
-    lines = [Line(name, np.array([row[name]["seconds"] for row in rows]), ticks) for name in names]
+    lines = [
+        Line(
+            name, np.array([row[name]["seconds"] if name in row else np.nan for row in rows]), ticks
+        )
+        for name in names
+    ]
     return [
         heading("Seconds a tick against samples seen"),
         line_chart("both axes logarithmic", lines, height=260, logarithmic=True),

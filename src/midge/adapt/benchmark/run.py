@@ -9,24 +9,41 @@ import json
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from midge.adapt.benchmark import data_files, ett, mocap, nab, speed, switching, vibration
+from midge.adapt.benchmark import (
+    data_files,
+    ett,
+    mocap,
+    nab,
+    nab_alarms,
+    speed,
+    switching,
+    vibration,
+)
 from midge.adapt.benchmark.forecasting import Forecaster, chosen
+from midge.adapt.benchmark.kept import with_kept
 from midge.adapt.benchmark.learner import learner, new_model, one_rls
 from midge.adapt.benchmark.linear import Series
+from midge.adapt.engine import TWIN, Engine
 from midge.errors import ToolError
 
 LEARNER = "learner"
 ONE_RLS = "learner, one RLS its only unit"
+RIVER = "river's best"
+TREES = "half-space trees (river)"
+ADWIN = "ADWIN on RLS-VAR's error"
+PAGE_HINKLEY = "Page-Hinkley on RLS-VAR's error"
 
+_KEPT = (RIVER, TREES, ADWIN, PAGE_HINKLEY)
+"""Methods that take long, and have nothing of this project's that could change."""
+_TWIN_ALONE = ("vibration",)
 _RIVER_LAGS = 4
 _QUICK_LENGTHS = (300, 1_000)
 
@@ -34,8 +51,25 @@ Json = dict[str, Any]
 Told = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What every protocol is given; as `run_benchmark` has them."""
+
+    data: Path | None
+    quick: bool
+    told: Told
+    engine: Engine
+    keep: bool
+
+
 def run_benchmark(
-    before: Json, only: Sequence[str], data: Path | None, quick: bool, told: Told
+    before: Json,
+    only: Sequence[str],
+    data: Path | None,
+    quick: bool,
+    told: Told,
+    engine: Engine = TWIN,
+    keep: bool = False,
 ) -> Json:
     """Measure the protocols named.
 
@@ -45,6 +79,8 @@ def run_benchmark(
         data: Folder of the streams; None for MIDGE_DATA's.
         quick: Little data, and without what `midge[adapt-bench]` installs.
         told: Hears what is under way.
+        engine: What runs the learner.
+        keep: What `river` got stays as it is in `before`; everything else is measured anew.
 
     Raises:
         UserError: data are missing.
@@ -60,7 +96,10 @@ def run_benchmark(
         "quick": quick,
     }
     for name in only:
-        content[name] = _MEASURES[name](data, quick, told)
+        asked = Asked(data, quick, told, engine, keep)
+        ran = TWIN if name in _TWIN_ALONE else engine
+        found = {"engine": ran.name, **_MEASURES[name](asked)}
+        content[name] = with_kept(before.get(name), found, _KEPT) if keep else found
     return content
 
 
@@ -73,54 +112,51 @@ def read_before(path: Path) -> Json:
     return found if isinstance(found, dict) and not found.get("quick", True) else {}
 
 
-def _mocap(data: Path | None, quick: bool, told: Told) -> Json:
-    series = mocap.load(data)
-    if quick:
+def _mocap(asked: Asked) -> Json:
+    series = mocap.load(asked.data)
+    if asked.quick:
         series = {name: one[:400] for name, one in series.items()}
-    others = {} if quick else {"river's best": _river_best(mocap.LEADS, told)}
-    return mocap.run(series, {LEARNER: learner, ONE_RLS: one_rls}, others, told)
+    alone = asked.quick or asked.keep
+    others = {} if alone else {RIVER: _river_best(mocap.LEADS, asked.told)}
+    ours = {LEARNER: learner(asked.engine), ONE_RLS: one_rls}
+    return mocap.run(series, ours, others, asked.told)
 
 
-def _ett(data: Path | None, quick: bool, told: Told) -> Json:
-    series = ett.load(data)
-    if quick:
+def _ett(asked: Asked) -> Json:
+    series = ett.load(asked.data)
+    if asked.quick:
         series = {name: one[: 6 * ett.MONTH] for name, one in series.items()}
-    return ett.run(series, {LEARNER: learner}, told)
+    return ett.run(series, {LEARNER: learner(asked.engine)}, asked.told)
 
 
-def _switching(_data: Path | None, quick: bool, told: Told) -> Json:
-    streams = switching.make_streams(switching.SEEDS[:1] if quick else switching.SEEDS)
-    others = {} if quick else {"river's best": _river_best(switching.LEADS, told, fast=True)}
-    alarms = {}
-    if not quick:
-        detectors = _needed("river_anomalies")
-        alarms = {
-            "ADWIN on RLS-VAR's error": detectors.adwin,
-            "Page-Hinkley on RLS-VAR's error": detectors.page_hinkley,
-        }
-    return switching.run(streams, {LEARNER: _watcher}, others, alarms, told)
+def _switching(asked: Asked) -> Json:
+    ours = {LEARNER: partial(_watched, asked.engine)}
+    streams = switching.make_streams(switching.SEEDS[:1] if asked.quick else switching.SEEDS)
+    if asked.quick or asked.keep:
+        return switching.run(streams, ours, {}, {}, asked.told)
+    detectors = _needed("river_anomalies")
+    alarms = {
+        ADWIN: detectors.adwin,
+        PAGE_HINKLEY: detectors.page_hinkley,
+    }
+    others = {RIVER: _river_best(switching.LEADS, asked.told, fast=True)}
+    return switching.run(streams, ours, others, alarms, asked.told)
 
 
-def _nab(data: Path | None, quick: bool, told: Told) -> Json:
-    files = data_files.nab(data)
+def _nab(asked: Asked) -> Json:
+    files = data_files.nab(asked.data)
     detectors: dict[str, nab.Detector] = {"windowed Gaussian": nab.windowed_gaussian}
-    if quick:
+    if asked.quick:
         files = files[:6]
-    else:
-        detectors["half-space trees (river)"] = _needed("river_anomalies").half_space_trees
-    # Scores and flags come from one pass over each file.
-    passes = {}
-    for file in files:
-        told(f"NAB: {LEARNER}, {file.name}")
-        passes[file.values.tobytes()] = _watch_values(file.values)
-    detectors[LEARNER] = lambda values: passes[values.tobytes()][0]
-    flags = {LEARNER: lambda values: passes[values.tobytes()][1]}
-    return nab.run(files, detectors, flags, told)
+    elif not asked.keep:
+        detectors[TREES] = _needed("river_anomalies").half_space_trees
+    watched = nab_alarms.watch_files(files, asked.engine, asked.told)
+    return nab.run(files, detectors, watched, nab_alarms.CHOSEN_ON, asked.told)
 
 
-def _speed(_data: Path | None, quick: bool, told: Told) -> Json:
-    if quick:
-        return speed.run(_tick, {}, _QUICK_LENGTHS, told)
+def _speed(asked: Asked) -> Json:
+    if asked.quick:
+        return speed.run(asked.engine, {}, _QUICK_LENGTHS, asked.told)
     retrained = _needed("retrained")
     trainings = {
         "LightGBM": lambda series, _: {
@@ -129,7 +165,7 @@ def _speed(_data: Path | None, quick: bool, told: Told) -> Json:
         },
         "N-BEATS": lambda series, whole: _deep(retrained, series, whole),
     }
-    return speed.run(_tick, trainings, speed.LENGTHS, told)
+    return speed.run(asked.engine, trainings, speed.LENGTHS, asked.told)
 
 
 def _deep(retrained: ModuleType, series: Series, whole: bool) -> Json:
@@ -143,18 +179,18 @@ def _deep(retrained: ModuleType, series: Series, whole: bool) -> Json:
     }
 
 
-def _vibration(data: Path | None, quick: bool, told: Told) -> Json:
-    records = data_files.bearings_or_made_up(data, quick)
-    if quick:
+def _vibration(asked: Asked) -> Json:
+    records = data_files.bearings_or_made_up(asked.data, asked.quick)
+    if asked.quick:
         few = dict(itertools.islice(records.faults.items(), 2))
         return vibration.run(
-            replace(records, faults=few), {}, told, noises_db=(None, 10.0), seeds=(0,)
+            replace(records, faults=few), {}, asked.told, noises_db=(None, 10.0), seeds=(0,)
         )
     trees = _needed("river_anomalies").frame_trees
-    return vibration.run(records, {"half-space trees (river)": trees}, told)
+    return vibration.run(records, {"half-space trees (river)": trees}, asked.told)
 
 
-_MEASURES: dict[str, Callable[[Path | None, bool, Told], Json]] = {
+_MEASURES: dict[str, Callable[[Asked], Json]] = {
     "mocap": _mocap,
     "ett": _ett,
     "switching": _switching,
@@ -164,31 +200,14 @@ _MEASURES: dict[str, Callable[[Path | None, bool, Told], Json]] = {
 }
 
 
-def _watcher(series: Series, leads: Sequence[int]) -> switching.Watched:
-    trace = new_model(series.shape[1], max(leads)).run(series, horizons=tuple(leads))
+def _watched(engine: Engine, series: Series, leads: Sequence[int]) -> switching.Watched:
+    runner = engine.start(new_model(series.shape[1], max(leads)))
+    trace = runner.run(series, horizons=tuple(leads))
     return switching.Watched(
         np.asarray(trace.forecasts, np.float64),
         np.asarray(trace.drift, bool),
         np.asarray(trace.regime, np.int64),
     )
-
-
-def _watch_values(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Anomaly scores and flags of a series of one channel."""
-    trace = new_model(1, 1).run(values[:, None], horizons=(1,))
-    tail = np.asarray(trace.anomaly, np.float64)
-    return -np.log10(np.maximum(tail, 1e-300)), np.asarray(trace.is_flagged, bool)
-
-
-def _tick(channels: int) -> Callable[[Series, bool], object]:
-    """An update, and where it is asked for the whole forecast: then it is all of a tick."""
-    model = new_model(channels, speed.HORIZON)
-
-    def tick(sample: Series, whole: bool) -> object:
-        step = model.update(sample)
-        return step.forecast if whole else step
-
-    return tick
 
 
 def _river_best(

@@ -15,7 +15,7 @@ def markdown(content: Json) -> str:
     parts = ["# The learner against others\n", _made_by(content)]
     for name, writer in _WRITERS.items():
         if name in content:
-            parts.append(writer(content[name]))
+            parts += [writer(content[name]), f"The learner: {content[name]['engine']}.\n"]
     return "\n".join(parts)
 
 
@@ -100,6 +100,7 @@ def _switching(content: Json) -> str:
 
 
 def _nab(content: Json) -> str:
+    rows = content["rows"]
     body = [
         [
             row["method"],
@@ -108,48 +109,63 @@ def _nab(content: Json) -> str:
             str(row.get("windows_hit", "–")),
             str(row.get("false_alarms", "–")),
         ]
-        for row in content["rows"]
+        for row in sorted(rows, key=lambda row: -row["scores"][0])
     ]
-    head = [
-        "detector",
-        "",
-        "standard",
-        "reward low FP",
-        "reward low FN",
-        "windows hit",
-        "false alarms",
+    profiles = ["standard", "reward low FP", "reward low FN"]
+    head = ["detector", "", *profiles, "windows hit", "false alarms"]
+    halves = [
+        [row["method"], *[_shown(value, "{:.1f}") for value in row["halves"]]]
+        for row in rows
+        if "halves" in row
     ]
     return "\n".join(
         [
             "## Numenta Anomaly Benchmark\n",
             f"{content['files']} files, {content['windows']} labelled windows, one setting for all "
-            "files, the threshold chosen as the benchmark chooses it.\n",
+            "files, the threshold chosen as the benchmark chooses it; none is chosen for what a "
+            "method flags by itself.\n",
             table(head, body, left=2),
+            f"The rule of alarms was chosen on {', '.join(content['chosen_on'])}. The standard "
+            "score of these files and of the others, each half by itself:\n",
+            table(["detector", "chosen on", "the others"], halves),
         ]
     )
 
 
 def _speed(content: Json) -> str:
-    names = [name for name in content["rows"][0] if name != "ticks"]
-    head = ["samples seen", *[f"{name}, s" for name in names]]
-    head += [f"{name} : learner" for name in names if name != "learner"]
+    ours, rows = content["ours"], content["rows"]
+    others = [name for name in rows[0] if name not in ours and name != "ticks"]
+    head = ["samples seen", *[f"learner, {name}, s" for name in ours]]
+    head += [f"{name}, s" for name in others]
+    head += [f"{name} : {mine}" for name in others for mine in ours]
     body = []
-    for row in content["rows"]:
-        cells = [f"{row['ticks']:,}", *[f"{row[name]['seconds']:.3g}" for name in names]]
-        cells += [f"{row[name]['ratio']:,.0f}" for name in names if name != "learner"]
+    for row in rows:
+        cells = [f"{row['ticks']:,}"]
+        cells += [_shown(_seconds(row, name), "{:.3g}") for name in (*ours, *others)]
+        cells += [_ratio(row, name, mine) for name in others for mine in ours]
         body.append(cells)
     remarks = {
-        row[name]["remark"] for row in content["rows"] for name in names if "remark" in row[name]
+        row[name]["remark"] for row in rows for name in others if "remark" in row.get(name, {})
     }
     return "\n".join(
         [
             "## Seconds a tick\n",
-            f"{content['channels']} channels, horizon {content['horizon']}. "
-            + " ".join(sorted(remarks))
-            + "\n",
+            f"{content['channels']} channels, horizon {content['horizon']}. A tick of the learner "
+            "is an update and its whole forecast; a tick of the others is one training on all that "
+            "has been seen. " + " ".join(sorted(remarks)) + "\n",
             table(head, body),
         ]
     )
+
+
+def _seconds(row: Json, name: str) -> float | None:
+    return row[name]["seconds"] if name in row else None
+
+
+def _ratio(row: Json, name: str, mine: str) -> str:
+    if name not in row or mine not in row:
+        return "–"
+    return f"{row[name]['seconds'] / row[mine]['seconds']:,.0f}"
 
 
 def _vibration(content: Json) -> str:
