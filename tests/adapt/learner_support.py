@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt import StreamModel
-from midge.adapt.state import bytes_of, fields
 from midge.driver.learner_host import HostLearner
-from midge.driver.learner_stream import TOLD, digest_of
+from midge.driver.learner_stream import digest_of, kinds_of
 
 Series = NDArray[np.float32]
+Kind = dict[str, Any]
+
+ARITHMETICS: dict[str, Kind] = {
+    "float32": {},
+    "fixed": {"arithmetic": "fixed", "resolution": 2.0**-10},
+}
+"""What `StreamModel` is given for each; the step suits waves of about one."""
 
 
 def changing(ticks: int, channels: int) -> Series:
@@ -81,12 +88,13 @@ HARD: tuple[Callable[[int, int], Series], ...] = (
 
 def twin_told(model: StreamModel, series: Series, *, forecasts: bool = True) -> NDArray[np.void]:
     """What the twin tells of a series, as the device's answers are laid out."""
-    told = np.zeros(len(series), TOLD)
+    told = np.zeros(len(series), kinds_of(model.dialect.number)[0])
     for tick, sample in enumerate(series):
         step = model.update(sample)
         told[tick] = (
-            *(step.anomaly, step.regime, step.is_flagged, step.is_new, step.drift, 0),
-            digest_of(step.forecast[None])[0] if forecasts else 0,
+            step.anomaly * model.dialect.certain,
+            *(step.regime, step.is_flagged, step.is_new, step.drift, 0),
+            digest_of(model.samples(step.forecast)[None])[0] if forecasts else 0,
         )
     return told
 
@@ -99,9 +107,9 @@ def learner_of(model: StreamModel) -> HostLearner:
 def held(learner: HostLearner, model: StreamModel) -> dict[str, NDArray[np.generic]]:
     """What a learner in C holds now and later: views of its arrays, packed ones flat."""
     views, at = {}, 0
-    for field in fields(model.sizes):
+    for field in model.dialect.members(model.sizes):
         words = learner.state[at : at + field.count].view(field.dtype)
         views[field.name] = words if field.packed else words.reshape(field.shape)
         at += field.count
-    assert 4 * at == bytes_of(model.sizes)
+    assert 4 * at == model.ram_bytes
     return views

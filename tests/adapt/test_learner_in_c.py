@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from learner_support import HARD, Series, changing, learner_of, twin_told
+from learner_support import ARITHMETICS, HARD, Kind, Series, changing, learner_of, twin_told
 
 from midge.adapt import Settings, StreamModel
 from midge.adapt.state import to_bytes
@@ -36,14 +36,15 @@ SHAPES = {
 }
 
 
-def fresh(model: StreamModel) -> StreamModel:
-    """Another one like it."""
+def fresh(model: StreamModel, kind: Kind) -> StreamModel:
+    """Another one like it, of an arithmetic."""
     return StreamModel(
         model.sizes.channels,
         model.sizes.horizon,
         model.ram_bytes,
         false_alarm_rate=model.false_alarm_rate,
         settings=model.sizes.settings,
+        **kind,
     )
 
 
@@ -52,27 +53,30 @@ def check(model: StreamModel, series: Series) -> None:
     learner = learner_of(model)
     told = twin_told(model, series)
     np.testing.assert_array_equal(learner.feed(series), told)
-    assert learner.state.tobytes() == to_bytes(model.state, model.sizes)
+    held = to_bytes(model.state, model.sizes, model.dialect.members)
+    assert learner.state.tobytes() == held
     assert learner.save() == model.save()
     assert learner.forecast().tobytes() == model.forecast().tobytes()
 
 
 @pytest.mark.parametrize("make", HARD)
-def test_it_follows_the_twin_through_hard_series(make: Callable[[int, int], Series]) -> None:
-    check(StreamModel(2, 12, "5 KB"), make(600, 2))
+def test_it_follows_the_twin_through_hard_series(
+    make: Callable[[int, int], Series], kind: Kind
+) -> None:
+    check(StreamModel(2, 12, "5 KB", **kind), make(600, 2))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_follows_the_twin_in_every_shape(shape: str) -> None:
-    model = fresh(SHAPES[shape])
+def test_it_follows_the_twin_in_every_shape(shape: str, kind: Kind) -> None:
+    model = fresh(SHAPES[shape], kind)
     check(model, changing(300, model.sizes.channels))
 
 
-def test_a_checkpoint_goes_to_the_device_and_back() -> None:
+def test_a_checkpoint_goes_to_the_device_and_back(kind: Kind) -> None:
     series = changing(420, 2)
-    whole, first = StreamModel(2, 12, "5 KB"), StreamModel(2, 12, "5 KB")
+    whole, first = StreamModel(2, 12, "5 KB", **kind), StreamModel(2, 12, "5 KB", **kind)
     twin_told(first, series[:200])
-    learner = learner_of(StreamModel(2, 12, "5 KB"))
+    learner = learner_of(StreamModel(2, 12, "5 KB", **kind))
     assert learner.restore(first.save()) == RESTORED
     told = learner.feed(series[200:310])
     last = StreamModel.restore(learner.save())
@@ -81,11 +85,11 @@ def test_a_checkpoint_goes_to_the_device_and_back() -> None:
     np.testing.assert_array_equal(twin_told(last, series[310:]), expected[310:])
 
 
-def test_what_is_no_checkpoint_of_it_starts_anew() -> None:
-    model = StreamModel(2, 7, "4 KB")
+def test_what_is_no_checkpoint_of_it_starts_anew(kind: Kind) -> None:
+    model = StreamModel(2, 7, "4 KB", **kind)
     learner = learner_of(model)
     start = learner.state.tobytes()
-    other = StreamModel(2, 7, "4 KB", false_alarm_rate=0.01)
+    other = StreamModel(2, 7, "4 KB", false_alarm_rate=0.01, **kind)
     whole = model.save()
     for data, said in (
         (whole[:-1], UNREAD),
@@ -98,16 +102,30 @@ def test_what_is_no_checkpoint_of_it_starts_anew() -> None:
         assert learner.state.tobytes() == start
 
 
-def test_the_count_of_ticks_goes_back_without_a_trace() -> None:
-    model = StreamModel(2, 7, "4 KB")
+def test_the_count_of_ticks_goes_back_without_a_trace(kind: Kind) -> None:
+    model = StreamModel(2, 7, "4 KB", **kind)
     series = changing(260, 2)
     twin_told(model, series[:200], forecasts=False)
     model.state.counters[0] = (1 << 30) - 20
-    learner = learner_of(fresh(model))
+    learner = learner_of(fresh(model, kind))
     assert learner.restore(model.save()) == RESTORED
     np.testing.assert_array_equal(learner.feed(series[200:]), twin_told(model, series[200:]))
     assert model.ticks < 1 << 30
     assert learner.save() == model.save()
+
+
+def test_arithmetics_and_resolutions_tell_their_checkpoints_apart() -> None:
+    first, second, third = (
+        StreamModel(2, 7, "4 KB", **arguments)
+        for arguments in ({}, ARITHMETICS["fixed"], {"arithmetic": "fixed", "resolution": 0.5})
+    )
+    for model, others in ((first, (second, third)), (second, (first, third))):
+        for other in others:
+            assert learner_of(model).restore(other.save()) in (UNREAD, FOREIGN)
+            with pytest.raises(UserError, match="drift_from: the checkpoint is of a learner of"):
+                model.drift_from(other.save())
+    again = StreamModel.restore(second.save())
+    assert (again.arithmetic, again.resolution) == ("fixed", 2.0**-10)
 
 
 def test_the_same_model_gives_the_same_c() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from learner_support import changing, twin_told
+from learner_support import ARITHMETICS, changing, learner_of, twin_told
 
 from midge.adapt import StreamModel
 from midge.adapt.state import (
@@ -123,3 +123,28 @@ def test_the_twin_says_what_is_wrong(word: int, bits: int, message: str) -> None
 def test_what_is_measured_against_is_checked_too() -> None:
     with pytest.raises(UserError, match="known regimes 99"):
         model().drift_from(with_word(KNOWN, 99))
+
+
+@cache
+def fixed_pair() -> tuple[StreamModel, HostLearner]:
+    """One in integers that has seen a few regimes, and its C."""
+    made = StreamModel(2, 6, "4 KB", **ARITHMETICS["fixed"])
+    host = learner_of(made)
+    host.feed(changing(300, 2))
+    return StreamModel.restore(host.save()), host
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 1000), _bits)
+@example(POSITION, -1)
+@example(KNOWN, 99)
+@example(CURRENT, -1)
+def test_c_and_twin_take_and_refuse_the_same_in_integers(word: int, bits: int) -> None:
+    made, host = fixed_pair()
+    whole = bytearray(made.save()[:-4])
+    at = len(whole) - made.ram_bytes + 4 * (word % (made.ram_bytes // 4))
+    struct.pack_into("<I", whole, at, bits & 0xFFFFFFFF)
+    data = bytes(whole) + struct.pack("<I", zlib.crc32(whole))
+    expected = RESTORED if taken_by_twin(data) else DAMAGED
+    assert host.restore(data) == expected
+    host.feed(changing(3, 2))  # whose undefined behaviour would end the process

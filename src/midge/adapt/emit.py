@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
-from midge.adapt import anomaly, covariance, learning, mixing, normalise, regimes, season, units
+from midge.adapt import anomaly, normalise, regimes, season, units
+from midge.adapt.dialect import Dialect, float_text, wrapped
 from midge.adapt.settings import TAIL_BINS, Sizes
-from midge.adapt.state import Field, fields, new_state
+from midge.adapt.state import Field
 from midge.errors import UserError
 from midge.signals.c_library import signal_text
 
@@ -22,10 +20,9 @@ LICENCE = """\
 The compiler's licence does not reach what it emits: you may use, change and ship this file
 under any terms, without notices. See "Output licence exception" in Midge's README."""
 
-_STATE_HEADERS = ("learner_tick.h", "learner_saved.h")
-
 
 def emit_learner(
+    dialect: Dialect,
     sizes: Sizes,
     false_alarm_rate: float,
     head: bytes,
@@ -37,6 +34,7 @@ def emit_learner(
     """The C of a learner, by file name.
 
     Args:
+        dialect: Its arithmetic.
         sizes: Its dimensions.
         false_alarm_rate: Probability below which a tick is flagged.
         head: What a checkpoint begins with, up to the state.
@@ -52,8 +50,8 @@ def emit_learner(
             f"emit: found the name {name!r}; expected lower-case letters, digits and underscores"
         )
     return {
-        f"{name}.h": _header(sizes, head, name, version),
-        f"{name}.c": _source(sizes, false_alarm_rate, head, wrap_back, name, version),
+        f"{name}.h": _header(dialect, sizes, head, name, version),
+        f"{name}.c": _source(dialect, sizes, false_alarm_rate, head, wrap_back, name, version),
     }
 
 
@@ -65,9 +63,9 @@ def _top(name: str, version: str) -> list[str]:
     ]
 
 
-def _header(sizes: Sizes, head: bytes, name: str, version: str) -> str:
-    macro = name.upper()
-    layout = fields(sizes)
+def _header(dialect: Dialect, sizes: Sizes, head: bytes, name: str, version: str) -> str:
+    macro, number = name.upper(), dialect.number
+    layout = dialect.members(sizes)
     state_bytes = 4 * sum(field.count for field in layout)
     return "\n".join(
         [
@@ -97,12 +95,13 @@ def _header(sizes: Sizes, head: bytes, name: str, version: str) -> str:
             "",
             "/* What a tick told.",
             "",
-            "   anomaly: the share of ticks expected to be as unusual as this one, 0 to 1.",
+            "   anomaly: the share of ticks expected to be as unusual as this one,"
+            f" {dialect.anomaly}.",
             "   regime: the present regime's identity; -1 in the first ticks.",
             "   is_flagged: the anomaly is below the target rate of false alarms.",
             "   is_new: a regime was opened. drift: a change was told. */",
             f"struct {name}_step {{",
-            "    float anomaly;",
+            f"    {number} anomaly;",
             "    int32_t regime;",
             "    uint8_t is_flagged, is_new, drift;",
             "};",
@@ -110,17 +109,16 @@ def _header(sizes: Sizes, head: bytes, name: str, version: str) -> str:
             "/* Before the first sample. */",
             f"void {name}_init(struct {name}_state *state);",
             "",
-            f"/* Learn from a sample, {macro}_CHANNELS floats in the user's units; what is not"
-            " finite, or 1e18 and",
-            "   more, is missing. `forecast`, if not NULL, becomes that of the next"
-            f" {macro}_HORIZON ticks. */",
-            f"void {name}_update(struct {name}_state *state, const float *sample,"
+            f"/* Learn from a sample, {macro}_CHANNELS numbers: {dialect.sample[0]}",
+            *(f"   {line}" for line in dialect.sample[1:]),
+            f"   `forecast`, if not NULL, becomes that of the next {macro}_HORIZON ticks. */",
+            f"void {name}_update(struct {name}_state *state, const {number} *sample,"
             f" struct {name}_step *step,",
-            f"                   float (*forecast)[{macro}_CHANNELS]);",
+            f"                   {number} (*forecast)[{macro}_CHANNELS]);",
             "",
             "/* The forecast from the last sample on. */",
             f"void {name}_forecast(const struct {name}_state *state,"
-            f" float (*forecast)[{macro}_CHANNELS]);",
+            f" {number} (*forecast)[{macro}_CHANNELS]);",
             "",
             "/* Somewhere bytes come from and go to, one after the other; 0 says that it went"
             " well. */",
@@ -158,8 +156,15 @@ def _member(field: Field) -> str:
 
 
 def _source(
-    sizes: Sizes, false_alarm_rate: float, head: bytes, wrap_back: int, name: str, version: str
+    dialect: Dialect,
+    sizes: Sizes,
+    false_alarm_rate: float,
+    head: bytes,
+    wrap_back: int,
+    name: str,
+    version: str,
 ) -> str:
+    constants = {**_sizes(sizes), **dialect.constants(sizes, false_alarm_rate)}
     return "\n".join(
         [
             *_top(f"{name}.c", version),
@@ -167,54 +172,18 @@ def _source(
             f'#include "{name}.h"',
             "",
             f"#define MIDGE_LEARNER struct {name}_state",
-            *(f"#define MIDGE_{key} {value}" for key, value in _sizes(sizes).items()),
+            *(f"#define MIDGE_{key} {value}" for key, value in constants.items()),
             f"#define MIDGE_WRAP_BACK {wrap_back}",
-            *(
-                f"#define MIDGE_{key} {_float(value)}"
-                for key, value in _settings(sizes, false_alarm_rate).items()
-            ),
             "",
             *_tables(sizes, head),
+            *dialect.tables(sizes),
             "",
-            signal_text(_STATE_HEADERS),
-            *_doors(sizes, name),
+            signal_text(dialect.headers),
+            *_doors(dialect, sizes, name),
         ]
     )
 
 
-_FLOATS = {
-    "LARGEST_INPUT": normalise.LARGEST_INPUT,
-    "LARGEST_NORMALISED": normalise.LARGEST_NORMALISED,
-    "LARGEST_COEFFICIENT": normalise.LARGEST_COEFFICIENT,
-    "SLOWEST": normalise.SLOWEST,
-    "OUTLIER": normalise.OUTLIER,
-    "SMALLEST_VARIANCE": covariance.SMALLEST_VARIANCE,
-    "LARGEST_FACTOR": covariance.LARGEST_FACTOR,
-    "LARGEST_FEATURE": units.LARGEST_FEATURE,
-    "LARGEST_VALUE": units.LARGEST_VALUE,
-    "RANGE": units.RANGE,
-    "REACH": units.REACH,
-    "LARGEST_ERROR": learning.LARGEST_ERROR,
-    "LARGEST_JUDGED": mixing.LARGEST_SQUARE,
-    "RECENT": regimes.RECENT,
-    "LARGEST_SURPRISE": regimes.LARGEST_SQUARE,
-    "LARGEST_EXCESS": regimes.LARGEST_EXCESS,
-    "LARGEST_RISE": regimes.LARGEST_RISE,
-    "YOUNG_LEVEL_RATE": regimes.LEVEL_RATES[0],
-    "LEVEL_RATE": regimes.LEVEL_RATES[1],
-    "CALM": regimes.CALM,
-    "LARGEST_SLACK": regimes.LARGEST_SLACK,
-    "ADVANTAGE_SLACK": regimes.ADVANTAGE_SLACK,
-    "LARGEST_ADVANTAGE": regimes.LARGEST_ADVANTAGE,
-    "KNOWN_ALREADY": regimes.KNOWN_ALREADY,
-    "SEASON_RATE": season.RATE,
-    "CLEARLY": season.CLEARLY,
-    "DEEP": season.DEEP,
-    "BETTER": season.BETTER,
-    "TAIL": anomaly.TAIL,
-    "TAIL_SLOWEST": anomaly.SLOWEST,
-    "RESIDUAL_RATE": anomaly.RESIDUAL_RATE,
-}
 _INTEGERS = {
     "SEASONAL": units.SEASONAL,
     "FREE_TICKS": normalise.FREE_TICKS,
@@ -226,7 +195,7 @@ _INTEGERS = {
     "LOOK_TICKS": season.LOOK_TICKS,
     "CLIP_AFTER": anomaly.CLIP_AFTER,
 }
-"""The twin's constants, by their names in C."""
+"""The twin's whole constants, by their names in C."""
 
 
 def _sizes(z: Sizes) -> Mapping[str, int]:
@@ -256,34 +225,6 @@ def _sizes(z: Sizes) -> Mapping[str, int]:
     }
 
 
-def _settings(z: Sizes, false_alarm_rate: float) -> Mapping[str, float | np.float32]:
-    s = z.settings
-    return {
-        "JOINT_MEMORY": s.joint_memory,
-        "FAST_MEMORY": s.fast_memory,
-        "SEASON_MEMORY": s.season_memory,
-        "DIRECT_MEMORY": s.direct_memory,
-        "PRIOR": s.prior,
-        "LARGEST_VARIANCE": s.largest_variance,
-        "FITNESS_RATE": float(np.float32(1) - np.float32(s.fitness_memory)),
-        "CHANGE_SLACK": s.change_slack,
-        "CHANGE_EVIDENCE": s.change_evidence,
-        "RECALL_RATIO": s.recall_ratio,
-        "RECALL_ADVANTAGE": s.recall_advantage,
-        "DOUBT": s.doubt,
-        "TRUST": s.trust,
-        "MOVEMENT_RATE": s.movement_rate,
-        "MOVEMENT_RESERVE": s.movement_reserve,
-        "FALSE_ALARM_RATE": false_alarm_rate,
-        **_FLOATS,
-    }
-
-
-def _float(value: float | np.float32) -> str:
-    """A float32 constant, exactly."""
-    return f"{float(np.float32(value)).hex()}f"
-
-
 def _tables(z: Sizes, head: bytes) -> list[str]:
     anchors = len(z.anchors)
     rows = [
@@ -296,44 +237,25 @@ def _tables(z: Sizes, head: bytes) -> list[str]:
     ]
     return [
         *rows,
-        *_floats("edges", anomaly.EDGES),
-        "/* Of each lead: the part of the way between the anchors around it; for the direct unit,",
-        "   between those that it serves. */",
-        *_floats("parts", z.mix_places[1]),
-        *_floats("direct_parts", z.direct_places[1]),
         "/* What a checkpoint begins with: its format, and all sizes and settings as JSON. */",
         f"static const uint8_t midge_head[{len(head)}] = {{",
-        *_lines([str(byte) for byte in head], 24),
+        *wrapped([str(byte) for byte in head], 24),
         "};",
     ]
 
 
-def _floats(name: str, values: NDArray[np.float32]) -> list[str]:
-    return [
-        f"static const float midge_{name}[{len(values)}] = {{",
-        *_lines([_float(value) for value in values], 6),
-        "};",
-    ]
-
-
-def _lines(items: list[str], a_line: int) -> list[str]:
-    return [
-        f"    {', '.join(items[start : start + a_line])}," for start in range(0, len(items), a_line)
-    ]
-
-
-def _doors(sizes: Sizes, name: str) -> list[str]:
+def _doors(dialect: Dialect, sizes: Sizes, name: str) -> list[str]:
     """The functions of the header."""
-    start = new_state(sizes)
-    macro = name.upper()
+    start = dialect.begins(sizes)
+    macro, number = name.upper(), dialect.number
     lines = [
         f"void {name}_init(struct {name}_state *state) {{",
         "    MIDGE_FILL(state, 0, sizeof *state);",
     ]
-    for field in fields(sizes):
+    for field in dialect.members(sizes):
         values = getattr(start, field.name)
         if values.any() and (values == values.flat[0]).all():
-            constant = _float(float(values.flat[0]))
+            constant = _constant(field, values.flat[0])
             place = f"(&state->{field.name}{'[0]' * (values.ndim - 1)}[0])[k]"
             lines += [
                 f"    for (int32_t k = 0; k < {values.size}; k++) {{",
@@ -342,8 +264,7 @@ def _doors(sizes: Sizes, name: str) -> list[str]:
             ]
         else:
             lines += [
-                f"    state->{field.name}[{place}] = "
-                f"{int(value) if field.dtype == '<i4' else _float(float(value))};"
+                f"    state->{field.name}[{place}] = {_constant(field, value)};"
                 for place, value in enumerate(values.reshape(-1))
                 if value
             ]
@@ -351,9 +272,9 @@ def _doors(sizes: Sizes, name: str) -> list[str]:
         *lines,
         "}",
         "",
-        f"void {name}_update(struct {name}_state *state, const float *sample,"
+        f"void {name}_update(struct {name}_state *state, const {number} *sample,"
         f" struct {name}_step *step,",
-        f"                   float (*forecast)[{macro}_CHANNELS]) {{",
+        f"                   {number} (*forecast)[{macro}_CHANNELS]) {{",
         "    const int change = midge_update(state, sample, &step->anomaly, forecast);",
         "    const int32_t current = state->counters[MIDGE_CURRENT];",
         "    step->regime = current >= 0 ? state->pool_id[current] : -1;",
@@ -363,7 +284,7 @@ def _doors(sizes: Sizes, name: str) -> list[str]:
         "}",
         "",
         f"void {name}_forecast(const struct {name}_state *state,"
-        f" float (*forecast)[{macro}_CHANNELS]) {{",
+        f" {number} (*forecast)[{macro}_CHANNELS]) {{",
         "    midge_forecast(state, forecast);",
         "}",
         "",
@@ -381,3 +302,7 @@ def _doors(sizes: Sizes, name: str) -> list[str]:
         "}",
         "",
     ]
+
+
+def _constant(field: Field, value: float) -> str:
+    return str(int(value)) if field.dtype == "<i4" else float_text(value)

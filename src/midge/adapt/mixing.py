@@ -9,6 +9,8 @@ interpolated.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ from midge.adapt.state import KNOWN, TICKS, State
 
 Float32s = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+AnyState = Any
+"""Of a learner in any arithmetic."""
 
 LARGEST_SQUARE = np.float32(9)
 _TINY = np.float32(1e-9)
@@ -61,7 +65,7 @@ def keep(state: State, sizes: Sizes, forecasts: Float32s) -> None:
         first += slots
 
 
-def furthest_due(state: State, sizes: Sizes) -> int:
+def furthest_due(state: AnyState, sizes: Sizes) -> int:
     """The longest lead that `keep` will ask for at this tick; at least 1."""
     ticks = int(state.counters[TICKS])
     due = [

@@ -2,40 +2,45 @@
 
 One tick, in order: what is missing is filled in; the surprise is measured; regimes are watched;
 units learn; forecasts that came due are judged; season and normaliser follow; the sample enters the
-ring; the next tick is forecast. Every operation is a float32 addition, subtraction,
-multiplication, division, square root or comparison in the order written here, sums in ascending
-order from their first term: so C can follow bit for bit.
+ring; the next tick is forecast. In float32 every operation is an addition, subtraction,
+multiplication, division, square root or comparison in the order written in `tick.py` and what it
+stands on, sums in ascending order from their first term: so C can follow bit for bit. In fixed
+point (`midge.adapt.fixed`) all of it is integers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midge.adapt import anomaly, learning, mixing, normalise, regimes, season
+from midge.adapt.dialect import Dialect
 from midge.adapt.emit import emit_learner
+from midge.adapt.fixed.dialect import FIXED
+from midge.adapt.fixed.tick import FixedTick
 from midge.adapt.settings import Settings, Sizes, ram_bytes_of, sizes_within
 from midge.adapt.state import (
     CURRENT,
     POSITION,
     TICKS,
     TICKS_END,
-    State,
     bytes_of,
     checkpoint_head,
-    new_state,
+    fields,
+    fill_from_bytes,
     read_checkpoint,
     write_checkpoint,
 )
-from midge.adapt.units import Forecaster, joint_features
+from midge.adapt.tick import Ahead, FloatTick, Samples, Tick
 from midge.errors import UserError
 from midge.version import VERSION
 
-Float32s = NDArray[np.float32]
+Floats = NDArray[Any]
+"""float32; of the fixed-point learner float64, which holds every whole step."""
+Arithmetic = Literal["float32", "fixed"]
 
 _WRAP_BY = 1 << 29
 
@@ -68,7 +73,7 @@ class Step:
         return self._rate / (self._rate + self.anomaly)
 
     @property
-    def forecast(self) -> Float32s:
+    def forecast(self) -> Floats:
         """[horizon, channels] in the user's units; row h - 1 is h ticks ahead.
 
         Raises:
@@ -76,9 +81,9 @@ class Step:
         """
         return self._model.forecast_of(self.tick)
 
-    def forecast_at(self, lead: int) -> Float32s:
+    def forecast_at(self, lead: int) -> Floats:
         """[channels], `lead` ticks ahead: as a row of `forecast`, for less work."""
-        row: Float32s = self._model.forecast_of(self.tick, lead)[-1]
+        row: Floats = self._model.forecast_of(self.tick, lead)[-1]
         return row
 
 
@@ -111,7 +116,7 @@ class Trace:
         regime: [ticks].
     """
 
-    forecasts: Float32s
+    forecasts: Floats
     anomaly: NDArray[np.float64]
     is_flagged: NDArray[np.bool_]
     regime: NDArray[np.int64]
@@ -126,10 +131,15 @@ class StreamModel:
         channels: Numbers a sample, 1 to 64.
         horizon: Longest lead that is forecast, in ticks, 1 to 1024.
         ram: Budget of the state, as ``8 KB`` or in bytes.
-        arithmetic: ``float32``.
+        arithmetic: ``float32``, or ``fixed``: integers alone, for cores without floating point.
         false_alarm_rate: Target share of ticks that are flagged on a stream without anomalies.
         seed: Not used: nothing is random. Kept with checkpoints.
         settings: What to tune; None takes what was chosen for all.
+        resolution: With ``fixed``, the user's units a step: samples are whole steps, at most
+            2**30 - 1 of them. 1 is right for counts of a converter.
+
+    Raises:
+        UserError: If an argument is out of range, or no learner fits.
     """
 
     def __init__(
@@ -137,30 +147,49 @@ class StreamModel:
         channels: int = 4,
         horizon: int = 60,
         ram: str | int = "8 KB",
-        arithmetic: Literal["float32", "fixed"] = "float32",
+        arithmetic: Arithmetic = "float32",
         false_alarm_rate: float = 1e-3,
         seed: int | None = None,
         settings: Settings | None = None,
+        resolution: float = 1.0,
     ) -> None:
-        if arithmetic != "float32":
-            raise UserError(f"arithmetic: found {arithmetic!r}; expected 'float32'")
+        if arithmetic not in ("float32", "fixed"):
+            raise UserError(f"arithmetic: found {arithmetic!r}; expected 'float32' or 'fixed'")
         if not 0 < false_alarm_rate < 1:
             raise UserError(f"false_alarm_rate: found {false_alarm_rate}; expected 0 to 1")
-        budget = ram_bytes_of(ram)
+        if not 1e-30 <= resolution <= 1e30:
+            raise UserError(f"resolution: found {resolution}; expected 1e-30 to 1e30")
+        if arithmetic == "float32" and resolution != 1:
+            raise UserError("resolution: float32 has no steps; give it with arithmetic='fixed'")
+        budget, layout = ram_bytes_of(ram), FIXED.members if arithmetic == "fixed" else fields
         self.sizes: Sizes = sizes_within(
-            channels, horizon, budget, settings or Settings(), bytes_of
+            channels,
+            horizon,
+            budget,
+            settings or Settings(),
+            lambda sizes: bytes_of(sizes, layout),
         )
-        self.false_alarm_rate = false_alarm_rate
         self.seed = seed
-        self.state: State = new_state(self.sizes)
+        self._begin(arithmetic, float(resolution), false_alarm_rate)
+
+    def _begin(self, arithmetic: Arithmetic, resolution: float, false_alarm_rate: float) -> None:
+        """The rest of a model whose sizes are known."""
+        self.arithmetic, self.resolution = arithmetic, resolution
+        self.false_alarm_rate = false_alarm_rate
+        self._tick: Tick = (
+            FixedTick(self.sizes, false_alarm_rate, resolution)
+            if arithmetic == "fixed"
+            else FloatTick(self.sizes, false_alarm_rate)
+        )
+        self.state: Any = self._tick.new_state()
         self._names: list[str] | None = None
-        self._ahead: Forecaster | None = None
-        self._forecast: Float32s | None = None
+        self._ahead: Ahead | None = None
+        self._forecast: Floats | None = None
 
     @property
     def ram_bytes(self) -> int:
         """Bytes of the state on the device."""
-        return bytes_of(self.sizes)
+        return bytes_of(self.sizes, self.dialect.members)
 
     @property
     def ticks(self) -> int:
@@ -188,56 +217,30 @@ class StreamModel:
                 f"update: found a sample of shape {given.shape}; expected {self.sizes.channels} "
                 "numbers"
             )
-        known = np.abs(given) < normalise.LARGEST_INPUT
-        raw = np.where(known, given, 0).astype(np.float32)
-        state = self.state
-        if state.counters[TICKS] == 0:
-            normalise.begin(state, raw)
-            change, probability = regimes.Change(), np.float32(1)
-        else:
-            raw = np.where(known, raw, normalise.filled_in(state))
-            change, probability = self._learn(raw, known)
-        normalise.follow(state, self.sizes, raw)
+        raw, told = self._tick.learn(self.state, self._tick.samples(given))
         self._push(raw)
         self._look_ahead()
         return Step(
-            anomaly=float(probability),
-            is_flagged=bool(probability < np.float32(self.false_alarm_rate)),
+            anomaly=told.anomaly,
+            is_flagged=told.is_flagged,
             regime=self.regime,
-            is_new=change.is_new,
-            drift=change.drift,
+            is_new=told.change.is_new,
+            drift=told.change.drift,
             tick=self.ticks,
             _model=self,
             _rate=self.false_alarm_rate,
         )
 
-    def _learn(self, raw: Float32s, known: NDArray[np.bool_]) -> tuple[regimes.Change, np.float32]:
-        """All that learns from a sample in units of its channels."""
-        state, sizes = self.state, self.sizes
-        sample = normalise.normalised(state, raw)
-        past = self._past()
-        last = state.ring[(state.counters[POSITION] - 1) % sizes.ring]
-        longest = sizes.settings.stuck_ticks
-        state.repeats[:] = np.where(raw == last, np.minimum(state.repeats + 1, longest), 0)
-        learned = known & (state.repeats < longest)
-        change, probability = regimes.Change(), np.float32(1)
-        if known.any():
-            surprise = anomaly.surprise_of(state, sample, known)
-            probability = anomaly.probability_of(state, surprise)
-            features = joint_features(past, sizes.joint_lags)
-            change = regimes.watch(state, sizes, features, sample - past[0], known)
-            learning.learn(state, sizes, past, sample, learned)
-            mixing.judge(state, sizes, sample, past, known)
-            season.follow_season(state, sizes, sample, past)
-        return change, probability
+    @property
+    def dialect(self) -> Dialect:
+        """What the C of the learner has of its arithmetic."""
+        return self._tick.dialect
 
-    def _past(self) -> Float32s:
-        """[ring, channels] in units of the channels, the last sample first."""
-        ring, position = self.state.ring, int(self.state.counters[POSITION])
-        backwards = np.concatenate([ring[:position][::-1], ring[position:][::-1]])
-        return normalise.normalised(self.state, backwards)
+    def samples(self, series: ArrayLike) -> Samples:
+        """[..., channels] as the C of the learner takes them: float32, or whole steps in int32."""
+        return self._tick.samples(np.asarray(series, np.float64))
 
-    def _push(self, raw: Float32s) -> None:
+    def _push(self, raw: Samples) -> None:
         state = self.state
         position = int(state.counters[POSITION])
         state.ring[position] = raw
@@ -257,21 +260,15 @@ class StreamModel:
 
     def _look_ahead(self) -> None:
         """Forecast as far as is due, and keep it."""
-        state, sizes = self.state, self.sizes
-        best = regimes.best_regime(state)
-        regime = state.pool[best] if best >= 0 else state.joint
-        self._ahead = Forecaster(state, sizes, self._past(), regime)
+        self._ahead = self._tick.ahead(self.state)
         self._forecast = None
-        forecasts = self._ahead.until(mixing.furthest_due(state, sizes))
-        mixing.keep(state, sizes, forecasts)
-        shares = mixing.weights(state, sizes)
-        state.expected[:] = mixing.mixed(sizes, shares, forecasts[:1])[0]
+        self._tick.look_ahead(self.state, self._ahead)
 
-    def forecast(self) -> Float32s:
+    def forecast(self) -> Floats:
         """[horizon, channels], from the last sample on, in the user's units."""
         return self.forecast_of(self.ticks)
 
-    def forecast_of(self, tick: int, lead: int | None = None) -> Float32s:
+    def forecast_of(self, tick: int, lead: int | None = None) -> Floats:
         """As `forecast` or its first `lead` rows, if `tick` is the present one.
 
         Raises:
@@ -289,23 +286,20 @@ class StreamModel:
             self._forecast = self._mixed(rows)
         return self._forecast[:rows]
 
-    def _mixed(self, rows: int) -> Float32s:
+    def _mixed(self, rows: int) -> Floats:
         if self._ahead is None:
             if self.ticks == 0:
                 return np.zeros((rows, self.sizes.channels), np.float32)
-            best = regimes.best_regime(self.state)
-            regime = self.state.pool[best] if best >= 0 else self.state.joint
-            self._ahead = Forecaster(self.state, self.sizes, self._past(), regime)
-        shares = mixing.weights(self.state, self.sizes)
-        values = mixing.mixed(self.sizes, shares, self._ahead.until(rows))
-        return normalise.in_user_units(self.state, values)
+            self._ahead = self._tick.ahead(self.state)
+        return self._tick.forecast(self.state, self._ahead, rows)
 
     def run(self, series: ArrayLike, horizons: Iterable[int] = (1,)) -> Trace:
         """Update with every row of a series [ticks, channels]; keep forecasts of `horizons`."""
         rows = np.asarray(series, np.float64)
         leads = tuple(horizons)
         steps = []
-        forecasts = np.empty((len(rows), len(leads), self.sizes.channels), np.float32)
+        kind = np.float32 if self.arithmetic == "float32" else np.float64
+        forecasts = np.empty((len(rows), len(leads), self.sizes.channels), kind)
         for tick, row in enumerate(rows):
             steps.append(self.update(row))
             ahead = self.forecast_of(self.ticks, max(leads)) if leads else None
@@ -345,11 +339,13 @@ class StreamModel:
             "false_alarm_rate": self.false_alarm_rate,
             "seed": self.seed,
             "names": self._names,
+            "arithmetic": self.arithmetic,
+            "resolution": self.resolution,
         }
 
     def save(self) -> bytes:
         """All of it, as a checkpoint that `restore` reads."""
-        return write_checkpoint(self.state, self.sizes, self._extra)
+        return write_checkpoint(self.state, self.sizes, self._extra, self.dialect.members)
 
     def emit(self, name: str = "learner") -> dict[str, str]:
         """The C of a learner of these sizes and settings, by file name; it starts from nothing.
@@ -362,9 +358,11 @@ class StreamModel:
         Raises:
             UserError: If the name is none that C takes.
         """
-        head = checkpoint_head(self.sizes, self._extra)
-        rate, back = self.false_alarm_rate, self._wrap()
-        return emit_learner(self.sizes, rate, head, back, name=name, version=VERSION)
+        dialect, rate = self.dialect, self.false_alarm_rate
+        head = checkpoint_head(self.sizes, self._extra, dialect.members)
+        return emit_learner(
+            dialect, self.sizes, rate, head, self._wrap(), name=name, version=VERSION
+        )
 
     @classmethod
     def restore(cls, data: bytes) -> StreamModel:
@@ -373,14 +371,21 @@ class StreamModel:
         Raises:
             UserError: If `data` is not a whole checkpoint of a state that a learner can have.
         """
-        state, sizes, extra = read_checkpoint(data)
+        found = read_checkpoint(data)
+        rate, seed, names = (found.extra.get(key) for key in ("false_alarm_rate", "seed", "names"))
+        arithmetic, step = found.extra.get("arithmetic"), found.extra.get("resolution")
         model = cls.__new__(cls)
-        model.sizes, model.state = sizes, state
-        rate, seed, names = extra["false_alarm_rate"], extra["seed"], extra["names"]
-        model.false_alarm_rate = float(rate) if isinstance(rate, float) else 1e-3
-        model.seed = seed if isinstance(seed, int) else None
+        model.sizes, model.seed = found.sizes, seed if isinstance(seed, int) else None
+        model._begin(
+            "fixed" if arithmetic == "fixed" else "float32",
+            float(step) if isinstance(step, float) else 1.0,
+            float(rate) if isinstance(rate, float) else 1e-3,
+        )
         model._names = [str(name) for name in names] if isinstance(names, list) else None
-        model._ahead = model._forecast = None
+        if len(found.body) != model.ram_bytes:
+            raise UserError("checkpoint: its state is not of its sizes; save the model again")
+        fill_from_bytes(model.state, found.body, model.sizes, model.dialect.members)
+        model._tick.check(model.state)
         return model
 
     def drift_from(self, checkpoint: bytes) -> Drift:
@@ -389,26 +394,29 @@ class StreamModel:
         Raises:
             UserError: If the checkpoint is not of this learner's sizes.
         """
-        then, sizes, _ = read_checkpoint(checkpoint)
-        if sizes != self.sizes:
+        other = self.restore(checkpoint)
+        ours, theirs = (
+            (model.sizes, model.arithmetic, model.resolution) for model in (self, other)
+        )
+        if ours != theirs:
             raise UserError("drift_from: the checkpoint is of a learner of other sizes")
-        now = self.state
+        now, then = self.state, other.state
         moved = length = 0.0
         for name in ("joint", "fast", "season", "direct"):
             old = getattr(then, name).astype(np.float64)
             moved += float(np.sum((getattr(now, name) - old) ** 2))
             length += float(np.sum(old**2))
-        ratio = (now.scale / then.scale).astype(np.float64)
-        ours, theirs = self._identities(now), self._identities(then)
+        ratio = self._tick.scales(now) / self._tick.scales(then)
+        here, there = self._identities(now), self._identities(then)
         return Drift(
             int(now.counters[TICKS]) - int(then.counters[TICKS]),
             float(np.sqrt(moved / max(length, 1e-12))),
             float(np.max(np.maximum(ratio, 1 / ratio))),
-            tuple(sorted(ours - theirs)),
-            tuple(sorted(theirs - ours)),
+            tuple(sorted(here - there)),
+            tuple(sorted(there - here)),
         )
 
     @staticmethod
-    def _identities(state: State) -> set[int]:
+    def _identities(state: Any) -> set[int]:
         known = int(np.count_nonzero(state.pool_used)) if state.counters[CURRENT] >= 0 else 0
         return {int(identity) for identity in state.pool_id[:known]}

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.adapt.mixing import trust
+from midge.adapt.mixing import AnyState, trust
 from midge.adapt.settings import Sizes
 from midge.adapt.state import (
     CURRENT,
@@ -75,7 +75,7 @@ class Change:
     is_new: bool = False
 
 
-def best_regime(state: State) -> int:
+def best_regime(state: AnyState) -> int:
     """The place of the regime that forecasts best lately; -1 if there is none."""
     known = int(state.counters[KNOWN])
     return int(np.argmin(state.pool_error[:known])) if known else -1
@@ -100,7 +100,7 @@ def watch(state: State, sizes: Sizes, features: Float32s, step: Float32s, known:
     if counters[TICKS] <= FIRST_TICKS:
         return Change()
     if seen == 0:
-        _open(state, 0)
+        open_regime(state, 0)
         return Change(is_new=True)
     counters[SINCE] = min(int(counters[SINCE]) + 1, 1 << 30)
     drift = _is_change(state, sizes, error)
@@ -165,9 +165,9 @@ def _search(state: State, sizes: Sizes) -> bool:
     likeliest = int(np.argmax(state.pool_advantage[: counters[KNOWN]]))
     if state.pool_advantage[likeliest] >= -KNOWN_ALREADY * np.float32(s.search_ticks):
         state.watch[LEVEL] = error
-        _enter(state, likeliest)
+        enter_regime(state, likeliest)
         return False
-    _open(state, _free_place(state, sizes))
+    open_regime(state, free_place(state, sizes))
     return True
 
 
@@ -191,10 +191,10 @@ def _recall(state: State, sizes: Sizes, place: int) -> None:
     trust(state, sizes)
     state.watch[ERROR] = state.pool_error[place]
     state.watch[LEVEL] = state.pool_level[place]
-    _enter(state, place, since=YOUNG_TICKS)
+    enter_regime(state, place, since=YOUNG_TICKS)
 
 
-def _free_place(state: State, sizes: Sizes) -> int:
+def free_place(state: AnyState, sizes: Sizes) -> int:
     """An empty place of the pool, or the least recently used one but the present."""
     seen = int(state.counters[KNOWN])
     if seen < sizes.regimes:
@@ -204,7 +204,7 @@ def _free_place(state: State, sizes: Sizes) -> int:
     return int(np.argmin(used))
 
 
-def _open(state: State, place: int) -> None:
+def open_regime(state: AnyState, place: int) -> None:
     """The joint unit as it is becomes a new regime."""
     counters = state.counters
     state.pool[place] = state.joint
@@ -214,10 +214,10 @@ def _open(state: State, place: int) -> None:
     state.pool_id[place] = counters[NEXT_ID]
     counters[NEXT_ID] = min(int(counters[NEXT_ID]) + 1, (1 << 31) - 1)
     counters[KNOWN] = max(int(counters[KNOWN]), place + 1)
-    _enter(state, place)
+    enter_regime(state, place)
 
 
-def _enter(state: State, place: int, since: int = 0) -> None:
+def enter_regime(state: AnyState, place: int, since: int = 0) -> None:
     """Make a regime the present one, that has been learned for so many ticks."""
     counters = state.counters
     counters[CURRENT] = place

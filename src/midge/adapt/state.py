@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from midge.errors import UserError
 
 Float32s = NDArray[np.float32]
 Int32s = NDArray[np.int32]
+Int64s = NDArray[np.intp]
 
 TICKS, POSITION, PERIOD, CURRENT, KNOWN, NEXT_ID, SEARCHING, SINCE = range(COUNTERS)
 """Places in `State.counters`: ticks seen; where the next sample goes in the ring; the season's
@@ -49,7 +52,8 @@ class Field:
     Attributes:
         name: Its attribute of `State`.
         shape: Dimensions.
-        packed: Whether the last two dimensions are a triangle without its diagonal.
+        packed: Whether the last two dimensions are a triangle without its diagonal: above it, of
+            ``<f4``; below it, of ``<i4``.
         dtype: ``<f4`` or ``<i4``.
     """
 
@@ -65,6 +69,13 @@ class Field:
             return prod(self.shape)
         n = self.shape[-1]
         return prod(self.shape[:-2]) * (n * (n - 1) // 2)
+
+    @property
+    def triangle(self) -> tuple[Int64s, Int64s]:
+        """Rows and columns of what is packed, in the order of bytes' form."""
+        if self.dtype == "<i4":
+            return np.tril_indices(self.shape[-1], -1)
+        return np.triu_indices(self.shape[-1], 1)
 
 
 @dataclass
@@ -172,9 +183,12 @@ def fields(z: Sizes) -> tuple[Field, ...]:
     )
 
 
-def bytes_of(sizes: Sizes) -> int:
+Layout = Callable[[Sizes], tuple[Field, ...]]
+
+
+def bytes_of(sizes: Sizes, layout: Layout = fields) -> int:
     """Bytes of a state, in bytes' form and in C."""
-    return 4 * sum(field.count for field in fields(sizes))
+    return 4 * sum(field.count for field in layout(sizes))
 
 
 def new_state(sizes: Sizes) -> State:
@@ -192,32 +206,29 @@ def new_state(sizes: Sizes) -> State:
     return State(**arrays)
 
 
-def to_bytes(state: State, sizes: Sizes) -> bytes:
-    """Arrays in the order of `fields`, little-endian, triangles packed by rows."""
+def to_bytes(state: object, sizes: Sizes, layout: Layout = fields) -> bytes:
+    """Arrays in the order of the layout, little-endian, triangles packed by rows."""
     parts = []
-    for field in fields(sizes):
+    for field in layout(sizes):
         array = getattr(state, field.name)
         if field.packed:
-            rows, columns = np.triu_indices(field.shape[-1], 1)
-            array = array[..., rows, columns]
+            array = array[..., *field.triangle]
         parts.append(np.ascontiguousarray(array, field.dtype).tobytes())
     return b"".join(parts)
 
 
-def from_bytes(data: bytes, sizes: Sizes) -> State:
-    """The inverse of `to_bytes`."""
-    arrays, at = {}, 0
-    for field in fields(sizes):
+def fill_from_bytes(state: object, data: bytes, sizes: Sizes, layout: Layout = fields) -> None:
+    """The inverse of `to_bytes`, into a state's arrays."""
+    at = 0
+    for field in layout(sizes):
         flat = np.frombuffer(data, field.dtype, field.count, at)
         at += 4 * field.count
+        array = getattr(state, field.name)
         if field.packed:
-            rows, columns = np.triu_indices(field.shape[-1], 1)
-            array = np.zeros(field.shape, field.dtype)
-            array[..., rows, columns] = flat.reshape(*field.shape[:-2], -1)
+            array[:] = 0
+            array[..., *field.triangle] = flat.reshape(*field.shape[:-2], -1)
         else:
-            array = flat.reshape(field.shape).copy()
-        arrays[field.name] = array
-    return State(**arrays)
+            array[:] = flat.reshape(field.shape)
 
 
 def check_sound(state: State, sizes: Sizes) -> None:
@@ -230,6 +241,17 @@ def check_sound(state: State, sizes: Sizes) -> None:
     Raises:
         UserError: If a counter is out of range, a scale no power of two, or a float not finite.
     """
+    check_counts(state, sizes)
+    for field in fields(sizes):
+        if not np.all(np.isfinite(getattr(state, field.name))):
+            raise unsound(f"numbers in '{field.name}' that are not finite")
+    bits = state.scale.view(np.int32)
+    if np.any(bits & _MANTISSA) or np.any(bits < _LEAST_SCALE) or np.any(bits > _LARGEST_SCALE):
+        raise unsound(f"scales {state.scale}; expected powers of two, 2^-126 to 2^126")
+
+
+def check_counts(state: Any, sizes: Sizes) -> None:
+    """The part of it that is the same in every arithmetic."""
     s, known = sizes.settings, int(state.counters[KNOWN])
     none = -1 if known == 0 else 0
     ranges = [
@@ -247,39 +269,51 @@ def check_sound(state: State, sizes: Sizes) -> None:
     ]
     for name, values, low, high in ranges:
         if np.any(values < low) or np.any(values > high):
-            raise _unsound(f"{name} {values}; expected {low} to {high}")
-    for field in fields(sizes):
-        if not np.all(np.isfinite(getattr(state, field.name))):
-            raise _unsound(f"numbers in '{field.name}' that are not finite")
-    bits = state.scale.view(np.int32)
-    if np.any(bits & _MANTISSA) or np.any(bits < _LEAST_SCALE) or np.any(bits > _LARGEST_SCALE):
-        raise _unsound(f"scales {state.scale}; expected powers of two, 2^-126 to 2^126")
+            raise unsound(f"{name} {values}; expected {low} to {high}")
 
 
-def _unsound(found: str) -> UserError:
+def unsound(found: str) -> UserError:
+    """What a state is refused with."""
     return UserError(
         f"checkpoint: found {found}; no learner comes to such a state; save the model again"
     )
 
 
-def checkpoint_head(sizes: Sizes, extra: dict[str, object]) -> bytes:
+def checkpoint_head(sizes: Sizes, extra: dict[str, object], layout: Layout = fields) -> bytes:
     """What stands in a checkpoint before the state: header, then sizes and settings as JSON."""
     described = asdict(sizes) | {"extra": extra}
     text = json.dumps(described, sort_keys=True).encode()
-    return _HEADER.pack(MAGIC, FORMAT, len(text), bytes_of(sizes)) + text
+    return _HEADER.pack(MAGIC, FORMAT, len(text), bytes_of(sizes, layout)) + text
 
 
-def write_checkpoint(state: State, sizes: Sizes, extra: dict[str, object]) -> bytes:
+def write_checkpoint(
+    state: object, sizes: Sizes, extra: dict[str, object], layout: Layout = fields
+) -> bytes:
     """A file that holds its own sizes: head, state, checksum."""
-    whole = checkpoint_head(sizes, extra) + to_bytes(state, sizes)
+    whole = checkpoint_head(sizes, extra, layout) + to_bytes(state, sizes, layout)
     return whole + struct.pack("<I", zlib.crc32(whole))
 
 
-def read_checkpoint(data: bytes) -> tuple[State, Sizes, dict[str, object]]:
-    """The inverse of `write_checkpoint`.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        sizes: Dimensions of the state, settings.
+        extra: What it tells besides.
+        body: The state.
+    """
+
+    sizes: Sizes
+    extra: dict[str, object]
+    body: bytes
+
+
+def read_checkpoint(data: bytes) -> Checkpoint:
+    """The inverse of `write_checkpoint`; what stands in the body is for its layout to read.
 
     Raises:
-        UserError: If the bytes are not a checkpoint, not a whole one, or of no learner's state.
+        UserError: If the bytes are not a checkpoint, or not a whole one.
     """
     problem = "expected the bytes of StreamModel.save(); save the model again"
     if len(data) < _HEADER.size + 4 or data[:4] != MAGIC:
@@ -302,8 +336,6 @@ def read_checkpoint(data: bytes) -> tuple[State, Sizes, dict[str, object]]:
             described[name] = tuple(described[name])
         sizes = Sizes(settings=Settings(**settings), **described)
         check(sizes.channels, sizes.horizon, sizes.settings)
-        state = from_bytes(data[body_at:-4], sizes)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"checkpoint: its description is damaged ({error}); {problem}") from None
-    check_sound(state, sizes)
-    return state, sizes, extra
+    return Checkpoint(sizes, extra, data[body_at:-4])

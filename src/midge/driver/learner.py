@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midge.adapt import StreamModel
+from midge.adapt.tick import Samples
 from midge.driver.application_cycles import stream_cycles
 from midge.driver.learner_stream import FORECAST, RESTORE, SAVE, LearnerStream
 from midge.errors import DoesNotFitError, UserError
@@ -90,12 +91,14 @@ class LearnerArtifact:
     """A learner compiled for a target.
 
     Attributes:
+        model: Whose sizes, settings and units.
         files: The emitted C by name: what an application takes over.
         stream: How samples go in and answers come out.
         program: All of it with the harness.
         target: What it was compiled for.
     """
 
+    model: StreamModel
     files: dict[str, str]
     stream: LearnerStream
     program: Program
@@ -115,7 +118,7 @@ class LearnerArtifact:
             UserError: If the shape is another.
             InternalError: If the program faults or does not take the checkpoint.
         """
-        samples = np.asarray(series, np.float32)
+        samples = self.model.samples(series)
         if samples.ndim != 2 or samples.shape[1] != self.stream.channels or not len(samples):
             raise UserError(
                 f"{NAME}: found a series of shape {samples.shape}; expected [ticks, "
@@ -166,7 +169,7 @@ class LearnerArtifact:
     def _cost(
         self,
         machine: StreamMachine,
-        samples: NDArray[np.float32],
+        samples: Samples,
         does: int,
         chunks: list[Fed],
         states: list[bytes],
@@ -212,7 +215,7 @@ class LearnerArtifact:
     def _again(
         self,
         machine: StreamMachine,
-        samples: NDArray[np.float32],
+        samples: Samples,
         does: int,
         states: list[bytes],
         restored: bytes | None,
@@ -257,14 +260,15 @@ def compile_learner(
         raise UserError(f"{wanted.name}: no compiler here builds for it; take another target")
     files = model.emit(NAME)
     sizes = model.sizes
-    stream = LearnerStream(NAME, sizes.channels, sizes.horizon, len(model.save()))
+    number = model.dialect.number
+    stream = LearnerStream(NAME, sizes.channels, sizes.horizon, len(model.save()), number)
     program = build(
         find_compiler(cc, wanted.core.name),
         {**files, **stream.files()},
         stream.interface,
         optimisation=optimisation,
     )
-    artifact = LearnerArtifact(files, stream, program, wanted)
+    artifact = LearnerArtifact(model, files, stream, program, wanted)
     ram = program.state_bytes + (artifact.stack_bound_bytes or 0)
     check_room(NAME, wanted, ram, artifact.flash_bytes)
     return artifact

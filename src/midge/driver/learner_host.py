@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midge.adapt import StreamModel, Trace
 from midge.adapt.engine import TWIN, Engine
-from midge.driver.learner_stream import TOLD, digest_of
+from midge.adapt.tick import Samples
+from midge.driver.learner_stream import digest_of, kinds_of
 from midge.errors import ToolError, UserError
 from midge.toolchain import build_host_library
 
 _NAME = "learner"
 _FLAGS = ("-fvisibility=default", "-Wall", "-Wextra", "-Wconversion", "-Werror")
-
-
-class _Step(ctypes.Structure):
-    _fields_ = (
-        ("anomaly", ctypes.c_float),
-        ("regime", ctypes.c_int32),
-        ("flags", ctypes.c_uint8 * 3),
-    )
 
 
 _ACCESS = ctypes.CFUNCTYPE(
@@ -45,7 +39,8 @@ class HostLearner:
     def __init__(self, model: StreamModel, sanitizers: Sequence[str] = ()) -> None:
         library = build_host_library(model.emit(_NAME), flags=_FLAGS, sanitizers=sanitizers)
         self._c = ctypes.CDLL(str(library))
-        self._shape = (model.sizes.horizon, model.sizes.channels)
+        self._model, self._shape = model, (model.sizes.horizon, model.sizes.channels)
+        self._told, self._kind = kinds_of(model.dialect.number)
         self.state = np.zeros(model.ram_bytes // 4, np.uint32)
         self._c.learner_init(self._state)
 
@@ -55,13 +50,12 @@ class HostLearner:
 
     def feed(self, series: ArrayLike, *, forecasts: bool = True) -> NDArray[np.void]:
         """What ticks tell, of a series [ticks, channels]; `learner_stream.TOLD`."""
-        ahead = np.zeros(self._shape, np.float32)
+        ahead = np.zeros(self._shape, self._kind)
         rows = self._rows(series)
-        told = np.zeros(len(rows), TOLD)
+        told = np.zeros(len(rows), self._told)
         for tick, row in enumerate(rows):
-            step = self._update(row, ahead if forecasts else None)
-            digest = digest_of(ahead[None])[0] if forecasts else 0
-            told[tick] = (step.anomaly, step.regime, *step.flags, 0, digest)
+            self._update(row, told[tick : tick + 1], ahead if forecasts else None)
+            told["digest"][tick] = digest_of(ahead[None])[0] if forecasts else 0
         return told
 
     def run(self, series: ArrayLike, horizons: Iterable[int] = (1,)) -> Trace:
@@ -72,44 +66,41 @@ class HostLearner:
             horizons: Leads whose forecasts are kept, 1 to the model's horizon; may be empty.
         """
         leads = np.array(tuple(horizons), np.intp)
-        ahead = np.zeros(self._shape, np.float32)
+        ahead = np.zeros(self._shape, self._kind)
         rows = self._rows(series)
-        told = np.zeros(len(rows), TOLD)
-        forecasts = np.empty((len(rows), len(leads), self._shape[1]), np.float32)
+        told = np.zeros(len(rows), self._told)
+        forecasts = np.empty((len(rows), len(leads), self._shape[1]), self._kind)
         for tick, row in enumerate(rows):
-            step = self._update(row, ahead if len(leads) else None)
-            told[tick] = (step.anomaly, step.regime, *step.flags, 0, 0)
+            self._update(row, told[tick : tick + 1], ahead if len(leads) else None)
             forecasts[tick] = ahead[leads - 1]
         return Trace(
-            forecasts,
-            told["anomaly"].astype(np.float64),
+            forecasts * self._model.resolution,
+            told["anomaly"].astype(np.float64) / self._model.dialect.certain,
             told["is_flagged"].astype(bool),
             told["regime"].astype(np.int64),
             told["is_new"].astype(bool),
             told["drift"].astype(bool),
         )
 
-    def _rows(self, series: ArrayLike) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):  # what is too large is missing, as infinity is
-            rows = np.ascontiguousarray(series, np.float32)
+    def _rows(self, series: ArrayLike) -> Samples:
+        rows = np.asarray(series)
         if rows.ndim != 2 or rows.shape[1] != self._shape[1]:
             raise UserError(
                 f"{_NAME}: found a series of shape {rows.shape}; expected [ticks, {self._shape[1]}]"
             )
-        return rows
+        return np.ascontiguousarray(self._model.samples(rows))
 
-    def _update(self, row: NDArray[np.float32], ahead: NDArray[np.float32] | None) -> _Step:
-        step = _Step()
+    def _update(self, row: Samples, told: NDArray[np.void], ahead: Samples | None) -> None:
         place = None if ahead is None else ctypes.c_void_p(ahead.ctypes.data)
-        sample = ctypes.c_void_p(row.ctypes.data)
-        self._c.learner_update(self._state, sample, ctypes.byref(step), place)
-        return step
+        sample, step = (ctypes.c_void_p(array.ctypes.data) for array in (row, told))
+        self._c.learner_update(self._state, sample, step, place)
 
-    def forecast(self) -> NDArray[np.float32]:
-        """[horizon, channels], from the last sample on."""
-        out = np.zeros(self._shape, np.float32)
+    def forecast(self) -> NDArray[Any]:
+        """[horizon, channels], from the last sample on, in the user's units."""
+        out = np.zeros(self._shape, self._kind)
         self._c.learner_forecast(self._state, ctypes.c_void_p(out.ctypes.data))
-        return out
+        forecast: NDArray[Any] = out * self._model.resolution
+        return forecast
 
     def save(self) -> bytes:
         """A checkpoint."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +32,25 @@ TOLD = np.dtype(
 )
 """What a tick tells; `digest` is that of its forecast, 0 without one."""
 
+FIXED_TOLD = np.dtype(
+    [(name, "<i4" if name == "anomaly" else TOLD[name].str) for name in TOLD.names or ()]
+)
+"""The same of a fixed-point learner."""
+
+
+def kinds_of(number: str) -> tuple[np.dtype[np.void], np.dtype[Any]]:
+    """What ticks tell, and the type of samples and forecasts, by its name in C."""
+    return (FIXED_TOLD, np.dtype("<i4")) if number == "int32_t" else (TOLD, np.dtype("<f4"))
+
+
 FORECAST, SAVE, RESTORE = 1, 2, 4
 """What is done besides: a forecast at every tick; a save behind the last; a restore before the
 first. Bits of the chunk's second word."""
 
 
-def digest_of(forecasts: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """[ticks]: of forecasts [ticks, horizon, channels]; every bit of one changes it."""
-    words = np.ascontiguousarray(forecasts, "<f4").view(np.uint32).reshape(len(forecasts), -1)
+def digest_of(forecasts: NDArray[np.float32] | NDArray[np.int32]) -> NDArray[np.uint32]:
+    """[ticks]: of forecasts [ticks, horizon, channels], as C has them; every bit changes it."""
+    words = np.ascontiguousarray(forecasts).view(np.uint32).reshape(len(forecasts), -1)
     odd = 2 * np.arange(words.shape[1], dtype=np.uint32) + 1
     digests: NDArray[np.uint32] = (words * odd).sum(axis=1, dtype=np.uint32)
     return digests
@@ -52,6 +64,7 @@ class LearnerStream:
         learner: Prefix of the learner's C.
         channels, horizon: Its.
         saved_bytes: Of a checkpoint.
+        number: The type of its samples and forecasts in C.
         ticks: Of a chunk, at most.
     """
 
@@ -59,6 +72,7 @@ class LearnerStream:
     channels: int
     horizon: int
     saved_bytes: int
+    number: str = "float"
     ticks: int = CHUNK_TICKS
 
     @property
@@ -79,17 +93,17 @@ class LearnerStream:
             output_bytes=(self._saved_room + TOLD.itemsize * self.ticks,),
         )
 
-    def chunk(self, samples: NDArray[np.float32], does: int = 0, saved: bytes = b"") -> bytes:
+    def chunk(self, samples: NDArray[Any], does: int = 0, saved: bytes = b"") -> bytes:
         """Samples [ticks, channels] as the program takes them, and a checkpoint to restore."""
         head = struct.pack("<II", len(samples), does) + saved.ljust(self._saved_room, b"\0")
-        content = head + np.ascontiguousarray(samples, "<f4").tobytes()
+        content = head + np.ascontiguousarray(samples, kinds_of(self.number)[1]).tobytes()
         return content.ljust(self.interface.input_bytes[0], b"\0")
 
     def told(self, output: bytes, ticks: int) -> NDArray[np.void]:
         """What the ticks of a chunk told."""
         if ticks > self.ticks:
             raise InternalError(f"{self.name}: {ticks} ticks of a chunk; there is room for less")
-        return np.frombuffer(output, TOLD, ticks, self._saved_room).copy()
+        return np.frombuffer(output, kinds_of(self.number)[0], ticks, self._saved_room).copy()
 
     def saved(self, output: bytes) -> bytes:
         """The checkpoint that was saved."""
@@ -121,10 +135,10 @@ struct {name}_told {{
 struct {name}_world {{
     uint32_t ticks, does;
     uint8_t given[{self._saved_room}];
-    float sample[{self.ticks}][{self.channels}];
+    {self.number} sample[{self.ticks}][{self.channels}];
     uint8_t saved[{self._saved_room}];
     struct {name}_told told[{self.ticks}];
-    float forecast[{self.horizon}][{self.channels}];
+    {self.number} forecast[{self.horizon}][{self.channels}];
     uint32_t at;
 }};
 

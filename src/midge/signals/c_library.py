@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib import resources
 
 _INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"\n', re.MULTILINE)
-_FOLDERS = ("signals", "learner", "kernels")
+_FOLDERS = ("signals", "learner", "learner/fixed", "kernels")
 
 
 def signal_text(headers: Iterable[str], given: Iterable[str] = ()) -> str:

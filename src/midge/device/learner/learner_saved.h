@@ -1,6 +1,6 @@
 /* The state's form in bytes, that of the twin's `save()`: a head that tells sizes and settings, the state's words in
    order, little-endian, and a CRC-32 of it all. */
-#include "learner.h"
+#include "learner_places.h"
 
 #define MIDGE_PIECE_BYTES 64u
 
@@ -54,18 +54,8 @@ MIDGE_PART int midge_save(const MIDGE_LEARNER *s, midge_write write, void *conte
     return said == 0 ? write(context, piece, 4u) : said;
 }
 
-/* Are the floats between two members' offsets finite? */
-MIDGE_KERNEL int midge_is_finite(const MIDGE_LEARNER *s, size_t start, size_t end) {
-    int is_finite = 1;
-    for (size_t at = start; at < end; at += 4u) {
-        is_finite &= (midge_word(s, (uint32_t)(at / 4u)) & ~MIDGE_SIGN_F32) < MIDGE_INFINITY_F32;
-    }
-    return is_finite;
-}
-
-/* Can there be a state with these counters and scales? What cannot might reach outside of it. */
-MIDGE_PART int midge_is_sound(const MIDGE_LEARNER *s) {
-    const int32_t *const n = s->counters;
+/* Can there be a state with these counters? What cannot might reach outside of it. */
+MIDGE_PART int midge_are_counters_sound(const int32_t *n) {
     int is_sound = n[MIDGE_TICKS] >= 0 && n[MIDGE_TICKS] < INT32_C(1) << 30;
     is_sound &= n[MIDGE_POSITION] >= 0 && n[MIDGE_POSITION] < MIDGE_RING;
     is_sound &= n[MIDGE_PERIOD] >= MIDGE_SHORTEST_SEASON && n[MIDGE_PERIOD] <= MIDGE_RING - 2;
@@ -73,18 +63,11 @@ MIDGE_PART int midge_is_sound(const MIDGE_LEARNER *s) {
     is_sound &= n[MIDGE_CURRENT] >= -1 && n[MIDGE_CURRENT] < n[MIDGE_KNOWN];
     is_sound &= (n[MIDGE_KNOWN] == 0) == (n[MIDGE_CURRENT] < 0);
     is_sound &= n[MIDGE_NEXT_ID] >= 0 && n[MIDGE_SINCE] >= 0;
-    is_sound &= n[MIDGE_SEARCHING] >= 0 && n[MIDGE_SEARCHING] <= MIDGE_SEARCH_TICKS;
-    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-        const uint32_t bits = midge_bits_f32(s->scale[c]), exponent = bits >> 23;
-        is_sound &= (bits & 0x007FFFFFu) == 0u && exponent >= 1u && exponent <= 253u;
-        is_sound &= s->repeats[c] >= 0 && s->repeats[c] <= MIDGE_STUCK_TICKS;
-    }
-    for (int32_t place = 0; place < MIDGE_REGIMES; place++) {
-        is_sound &= s->pool_id[place] >= 0 && s->pool_used[place] >= 0;
-    }
-    is_sound &= midge_is_finite(s, offsetof(MIDGE_LEARNER, offset), offsetof(MIDGE_LEARNER, repeats));
-    return is_sound & midge_is_finite(s, offsetof(MIDGE_LEARNER, tail), offsetof(MIDGE_LEARNER, pool_id));
+    return is_sound & (n[MIDGE_SEARCHING] >= 0 && n[MIDGE_SEARCHING] <= MIDGE_SEARCH_TICKS);
 }
+
+/* Can there be a state with these numbers? (learner_sound.h, fixed_sound.h) */
+MIDGE_PART int midge_is_sound(const MIDGE_LEARNER *s);
 
 /* Fills the state, though it may be no good: the caller starts it anew where this does not return MIDGE_RESTORED. */
 MIDGE_PART int midge_restore(MIDGE_LEARNER *s, midge_read read, void *context) {

@@ -1,0 +1,1 @@
+"""The learner in integers: the same algorithm as its float32 twin, in formats that are stated."""

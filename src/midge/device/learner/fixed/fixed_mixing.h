@@ -1,0 +1,169 @@
+/* Who is believed: each unit by its recent squared error, for every channel and anchor. */
+#include "fixed_ahead.h"
+
+MIDGE_KERNEL void midge_judge_one(MIDGE_LEARNER *s, int32_t anchor, int32_t c, int32_t slot, int32_t rate,
+                                  int32_t sample) {
+    const uint32_t dither = midge_dither(s);
+    for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+        const int32_t forecast =
+            unit == MIDGE_PERSISTENCE ? midge_past(s, midge_anchors[anchor] - 1, c) : s->waiting[slot][unit][c];
+        const int32_t error = midge_within(forecast - sample, MIDGE_LARGEST_JUDGED);
+        const int32_t square = (int32_t)(midge_product(error, error) >> 13);
+        int32_t *const fitness = &s->fitness[unit][anchor][c];
+        *fitness = midge_towards(*fitness, midge_min(square, MIDGE_LIMIT), rate, dither);
+    }
+}
+
+/* Compare forecasts of this tick with the sample. */
+MIDGE_PART void midge_judge(MIDGE_LEARNER *s, const int32_t *sample, const uint8_t *known) {
+    int32_t first = 0;
+    for (int32_t anchor = 0; anchor < MIDGE_ANCHORS; first += midge_pending[anchor], anchor++) {
+        const int32_t made = s->counters[MIDGE_TICKS] + 1 - midge_anchors[anchor];
+        if (made < 1 || made % midge_strides[anchor] != 0) {
+            continue;
+        }
+        const int32_t number = made / midge_strides[anchor];
+        const int32_t rate = midge_rate(number + 1, MIDGE_FITNESS_RATE);
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            if (known[c]) {
+                midge_judge_one(s, anchor, c, first + number % midge_pending[anchor], rate, sample[c]);
+            }
+        }
+    }
+}
+
+/* The longest lead that is kept for judgement at this tick; at least 1. */
+MIDGE_KERNEL int32_t midge_furthest_due(const MIDGE_LEARNER *s) {
+    int32_t furthest = 1;
+    for (int32_t anchor = 0; anchor < MIDGE_ANCHORS; anchor++) {
+        if (s->counters[MIDGE_TICKS] % midge_strides[anchor] == 0) {
+            furthest = midge_anchors[anchor];
+        }
+    }
+    return furthest;
+}
+
+/* Where forecasts that wait begin, and which anchor they are of. */
+struct midge_due {
+    int32_t anchor, first;
+};
+
+/* Keep forecasts of this lead where they are due; leads come in order from 1 on. */
+MIDGE_KERNEL void midge_keep(MIDGE_LEARNER *s, struct midge_due *due, const struct midge_ahead *a) {
+    const int32_t ticks = s->counters[MIDGE_TICKS], anchor = due->anchor;
+    if (anchor == MIDGE_ANCHORS || a->lead != midge_anchors[anchor]) {
+        return;
+    }
+    if (ticks % midge_strides[anchor] == 0) {
+        const int32_t slot = due->first + ticks / midge_strides[anchor] % midge_pending[anchor];
+        MIDGE_COPY(s->waiting[slot], a->values, sizeof s->waiting[slot]);
+    }
+    due->first += midge_pending[anchor];
+    due->anchor++;
+}
+
+/* The least error among units. */
+MIDGE_KERNEL int32_t midge_best_fitness(const MIDGE_LEARNER *s, int32_t anchor, int32_t c) {
+    int32_t best = s->fitness[0][anchor][c];
+    for (int32_t unit = 1; unit < MIDGE_UNITS; unit++) {
+        best = midge_min(best, s->fitness[unit][anchor][c]);
+    }
+    return best;
+}
+
+/* Shares of units at a lead, and what a lead more adds to them: straight lines to the anchors, [units][channels]. */
+struct midge_mix {
+    int32_t anchor;
+    int32_t share[MIDGE_UNITS][MIDGE_CHANNELS], slope[MIDGE_UNITS][MIDGE_CHANNELS];
+};
+
+/* Is a unit no candidate at an anchor? */
+MIDGE_KERNEL int32_t midge_is_left_out(const MIDGE_LEARNER *s, int32_t unit, int32_t anchor) {
+    return (unit == MIDGE_DIRECT && anchor < MIDGE_FIRST_DIRECT) ||
+           (unit == MIDGE_REGIME && s->counters[MIDGE_KNOWN] == 0);
+}
+
+/* least / value in fifteen places, from the sixteen first digits of value; 0 < least <= value. */
+MIDGE_KERNEL uint32_t midge_short_ratio(int32_t least, int32_t value) {
+    const int32_t down = midge_max(midge_digits((uint32_t)value) - 16, 0);
+    return ((uint32_t)least >> down << 15) / ((uint32_t)value >> down);
+}
+
+/* shares: [units][channels] at an anchor; they sum to 1 over units, to rounding down. */
+MIDGE_PART void midge_shares(const MIDGE_LEARNER *s, int32_t anchor, int32_t (*shares)[MIDGE_CHANNELS]) {
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        int32_t best = MIDGE_LIMIT, total = 0;
+        for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+            best = midge_is_left_out(s, unit, anchor) ? best : midge_min(best, s->fitness[unit][anchor][c]);
+        }
+        for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+            const uint32_t ratio = midge_is_left_out(s, unit, anchor)
+                                       ? 0u
+                                       : midge_short_ratio(best + 1, s->fitness[unit][anchor][c] + 1);
+            shares[unit][c] = (int32_t)(ratio * ratio >> 2); /* Q28 */
+            total += shares[unit][c];
+        }
+        const int32_t inverse = midge_quotient(INT32_C(1) << 28, total, 24);
+        for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+            shares[unit][c] = (int32_t)(midge_product(shares[unit][c], inverse) >> 28);
+        }
+    }
+}
+
+MIDGE_KERNEL void midge_begin_mix(const MIDGE_LEARNER *s, struct midge_mix *mix) {
+    mix->anchor = 0;
+    midge_shares(s, 0, mix->share);
+    MIDGE_FILL(mix->slope, 0, sizeof mix->slope);
+}
+
+/* New lines behind an anchor; none lead on behind the last. */
+MIDGE_PART void midge_next_anchor(const MIDGE_LEARNER *s, struct midge_mix *mix) {
+    mix->anchor++;
+    if (mix->anchor == MIDGE_ANCHORS) {
+        MIDGE_FILL(mix->slope, 0, sizeof mix->slope);
+        return;
+    }
+    midge_shares(s, mix->anchor, mix->slope);
+    for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            const int32_t apart = mix->slope[unit][c] - mix->share[unit][c];
+            mix->slope[unit][c] = midge_a_lead(apart, midge_mix_parts[mix->anchor]);
+        }
+    }
+}
+
+/* mixed: [channels], forecasts of this lead by shares; leads come in order from 1 on. */
+MIDGE_PART void midge_mixed(const MIDGE_LEARNER *s, struct midge_mix *mix, const struct midge_ahead *a,
+                            int32_t *mixed) {
+    if (mix->anchor < MIDGE_ANCHORS && a->lead == midge_anchors[mix->anchor] + 1) {
+        midge_next_anchor(s, mix);
+    }
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        int64_t sum = 0;
+        for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+            mix->share[unit][c] += mix->slope[unit][c];
+            sum += midge_product(mix->share[unit][c], a->values[unit][c]);
+        }
+        mixed[c] = midge_narrowed(sum, 24);
+    }
+}
+
+/* forecast: [horizon][channels], from units of the channels into steps. */
+MIDGE_PART void midge_all_in_steps(const MIDGE_LEARNER *s, int32_t (*forecast)[MIDGE_CHANNELS]) {
+    for (int32_t lead = 0; lead < MIDGE_HORIZON; lead++) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            forecast[lead][c] = midge_in_steps(s, c, forecast[lead][c]);
+        }
+    }
+}
+
+/* A regime has just been recalled: credit it with a part of the best unit's error. */
+MIDGE_KERNEL void midge_trust(MIDGE_LEARNER *s) {
+    for (int32_t anchor = 0; anchor < MIDGE_ANCHORS; anchor++) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            const int32_t best = midge_times(midge_best_fitness(s, anchor, c), MIDGE_TRUST, 24);
+            s->fitness[MIDGE_JOINT][anchor][c] = best;
+            s->fitness[MIDGE_REGIME][anchor][c] = best;
+        }
+    }
+}
