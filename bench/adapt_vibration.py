@@ -193,7 +193,7 @@ def device(target: str, healthy: Signal, fault: Signal) -> dict[str, Any]:
 
 def text_of(rows: list[Choice], boards: list[dict[str, Any]], cut_in: list[dict[str, Any]]) -> str:
     """The page."""
-    top = "# A monitor of a bearing\n\nFrom `python -m bench.adapt_vibration`.\n"
+    top = "# Midge's monitor of a bearing\n\nFrom `python -m bench.adapt_vibration`.\n"
     return "\n".join([top, _costs_text(boards), _starts_text(cut_in), _choice_text(rows)])
 
 

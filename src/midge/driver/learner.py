@@ -22,7 +22,7 @@ from midge.virtual_mcu.stream_machine import Fed, StreamMachine, merge_edges
 NAME = "learner"
 FIRST_TICKS = 4
 """In these a learner's scales go straight to where they belong; it costs more than ever after."""
-_BOARD_TICKS = 120
+_BOARD_TICKS = 60
 """So many of the last ticks run once more with the board's flash."""
 
 

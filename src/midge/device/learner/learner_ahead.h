@@ -95,17 +95,17 @@ MIDGE_KERNEL float midge_reach(float *reached, float step) {
    on stand in a row, the newest first. */
 struct midge_joint_walk {
     int32_t newest;
-    float rows[2 * MIDGE_JOINT_LAGS][MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
+    float rows[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
 };
 
 MIDGE_KERNEL void midge_joint_next(struct midge_joint_walk *walk, const float (*coefficients)[MIDGE_CHANNELS]) {
     float step[MIDGE_CHANNELS];
-    midge_joint_step(coefficients, walk->rows[walk->newest], step);
+    midge_joint_step(coefficients, walk->rows + walk->newest * MIDGE_CHANNELS, step);
     walk->newest = (walk->newest == 0 ? MIDGE_JOINT_LAGS : walk->newest) - 1;
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         const float feature = midge_reach(&walk->reached[c], step[c]);
-        walk->rows[walk->newest][c] = feature;
-        walk->rows[walk->newest + MIDGE_JOINT_LAGS][c] = feature;
+        walk->rows[walk->newest * MIDGE_CHANNELS + c] = feature;
+        walk->rows[(walk->newest + MIDGE_JOINT_LAGS) * MIDGE_CHANNELS + c] = feature;
     }
 }
 
@@ -114,7 +114,7 @@ MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahe
     struct midge_joint_walk walk;
     walk.newest = 0;
     MIDGE_COPY(walk.rows, a->view.lags, sizeof walk.rows / 2u);
-    MIDGE_COPY(walk.rows[MIDGE_JOINT_LAGS], a->view.lags, sizeof walk.rows / 2u);
+    MIDGE_COPY(walk.rows + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, a->view.lags, sizeof walk.rows / 2u);
     MIDGE_COPY(walk.reached, a->view.last, sizeof walk.reached);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         for (int32_t lead = x->from + 1; lead <= x->to; lead++) {
