@@ -67,7 +67,7 @@ def test_the_benchmark_writes_its_tables(midge, tmp_path: Path):
     content = json.loads((tmp_path / "adapt.json").read_text())
     assert content["quick"] is True
     assert [row["ticks"] for row in content["speed"]["rows"]] == [300, 1000]
-    assert "## Seconds a tick" in (tmp_path / "adapt.md").read_text()
+    assert "## Time a tick" in (tmp_path / "adapt.md").read_text()
     assert "<svg" in (tmp_path / "page.html").read_text()
 
 

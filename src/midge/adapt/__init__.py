@@ -7,7 +7,8 @@
         step = model.update(x)      # step.forecast, step.anomaly, step.regime, step.is_new
 """
 
+from midge.adapt.alarms import Alarm, Alarms
 from midge.adapt.model import Drift, Step, StreamModel, Trace
 from midge.adapt.settings import Settings, Sizes
 
-__all__ = ["Drift", "Settings", "Sizes", "Step", "StreamModel", "Trace"]
+__all__ = ["Alarm", "Alarms", "Drift", "Settings", "Sizes", "Step", "StreamModel", "Trace"]

@@ -132,7 +132,8 @@ class _Place:
 def _open(height: int, title: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        f'width="100%" role="img" font-family="sans-serif"><title>{escape(title)}</title>'
+        f'width="100%" role="img" font-family="sans-serif" style="background:#fff">'
+        f"<title>{escape(title)}</title>"
         f'<text x="{_LEFT}" y="16" font-size="13" fill="{_INK}">{escape(title)}</text>'
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from midge.adapt.benchmark import data_files, mocap, vibration_report
+from midge.adapt.alarms import alarms_of
+from midge.adapt.benchmark import data_files, mocap, nab_alarms, vibration_report
+from midge.adapt.benchmark.data_files import NabFile
 from midge.adapt.benchmark.forecasting import z_score
 from midge.adapt.benchmark.learner import learner, new_model
 from midge.adapt.benchmark.linear import rls_var
@@ -54,16 +56,24 @@ def _mocap(data: Path | None, engine: Engine) -> list[str]:
         note(f"The last {_SHOWN} ticks; forecasts made {_LEAD} ticks earlier."),
     ]
     for name, title in data_files.MOCAP.items():
-        series = z_score(data_files.mocap(name, data))
-        ours = learner(engine)(series, mocap.LEADS)[:, mocap.LEADS.index(_LEAD)]
-        linear = rls_var(series, [_LEAD], lags=4)
-        for channel in range(2):
-            lines = [
-                Line("seen", series[-_SHOWN:, channel]),
-                Line("RLS-VAR", linear[-_SHOWN - _LEAD : -_LEAD, 0, channel]),
-                Line("learner", ours[-_SHOWN - _LEAD : -_LEAD, channel]),
-            ]
-            parts.append(line_chart(f"{name} ({title}), channel {channel + 1}", lines))
+        parts += _mocap_charts(name, title, range(2), data, engine)
+    return parts
+
+
+def _mocap_charts(
+    name: str, title: str, channels: Iterable[int], data: Path | None, engine: Engine
+) -> list[str]:
+    series = z_score(data_files.mocap(name, data))
+    ours = learner(engine)(series, mocap.LEADS)[:, mocap.LEADS.index(_LEAD)]
+    linear = rls_var(series, [_LEAD], lags=4)
+    parts = []
+    for channel in channels:
+        lines = [
+            Line("seen", series[-_SHOWN:, channel]),
+            Line("RLS-VAR", linear[-_SHOWN - _LEAD : -_LEAD, 0, channel]),
+            Line("learner", ours[-_SHOWN - _LEAD : -_LEAD, channel]),
+        ]
+        parts.append(line_chart(f"{name} ({title}), channel {channel + 1}", lines))
     return parts
 
 
@@ -88,23 +98,44 @@ def _switching(_data: Path | None, engine: Engine) -> list[str]:
 def _nab(data: Path | None, engine: Engine) -> list[str]:
     parts = [
         heading("Numenta Anomaly Benchmark"),
-        note("Minus the logarithm of the tail probability; the band shows the labelled windows."),
+        note(
+            "Minus the logarithm of the tail probability, alarms in red; the band shows the "
+            "labelled windows."
+        ),
     ]
     for file in data_files.nab(data):
-        if file.name not in _NAB_FILES:
-            continue
-        trace = engine.start(new_model(1, 1)).run(file.values[:, None], horizons=(1,))
-        strange = -np.log10(np.maximum(np.asarray(trace.anomaly, np.float64), _LEAST_TAIL))
-        inside = np.zeros(len(file.values), np.int64)
-        for first, last in file.windows:
-            inside[first : last + 1] = 1
-        flagged = np.flatnonzero(np.asarray(trace.is_flagged, bool)).tolist()
-        parts += [
-            line_chart(file.name, [Line("value", file.values)], height=140),
-            line_chart("", [Line("-log10 p", strange)], height=120, marks=flagged),
-            band_chart("", [("windows", inside)]),
-        ]
+        if file.name in _NAB_FILES:
+            parts += _nab_file(file, engine)
     return parts
+
+
+def _nab_file(file: NabFile, engine: Engine) -> list[str]:
+    series = file.values[:, None]
+    trace = engine.start(new_model(1, nab_alarms.HORIZON)).run(series, horizons=nab_alarms.LEADS)
+    alarms = alarms_of(series, trace.forecasts, nab_alarms.LEADS)
+    strange = -np.log10([max(alarm.probability, _LEAST_TAIL) for alarm in alarms])
+    inside = np.zeros(len(series), np.int64)
+    for first, last in file.windows:
+        inside[first : last + 1] = 1
+    raised = [tick for tick, alarm in enumerate(alarms) if alarm.is_raised]
+    return [
+        line_chart(file.name, [Line("value", file.values)], height=140),
+        line_chart("", [Line("-log10 p", strange)], height=120, marks=raised),
+        band_chart("", [("windows", inside)]),
+    ]
+
+
+def documentation_pictures(data: Path | None, engine: Engine) -> dict[str, str]:
+    """What docs/learner.md shows, by file name."""
+    taxi = next(file for file in data_files.nab(data) if file.name == _NAB_FILES[0])
+    value, strange, _windows = _nab_file(taxi, engine)
+    name = next(iter(data_files.MOCAP))
+    return {
+        "learner-forecast.svg": _mocap_charts(name, data_files.MOCAP[name], [0], data, engine)[0],
+        "learner-regimes.svg": _switching(data, engine)[2],
+        "learner-taxi.svg": value,
+        "learner-taxi-alarms.svg": strange,
+    }
 
 
 def _speed(content: Json) -> list[str]:

@@ -7,6 +7,9 @@ from typing import Any
 
 from midge.adapt.benchmark import vibration_report
 
+_COMPARED = ("RLS-VAR", "river's best")
+"""Whom the aim of the switching streams names."""
+
 Json = dict[str, Any]
 
 
@@ -66,13 +69,14 @@ def _ett(content: Json) -> str:
 
 
 def _switching(content: Json) -> str:
-    leads = content["leads"]
-    kinds = list(content["errors"][0]["rmse"])
-    head = ["method", *[f"{kind}, lead {lead}" for kind in kinds for lead in leads]]
-    body = [
-        [row["method"], *[f"{value:.3f}" for kind in kinds for value in row["rmse"][kind]]]
-        for row in content["errors"]
-    ]
+    by_method = {row["method"]: row["rmse"] for row in content["errors"]}
+    body = []
+    for kind in content["errors"][0]["rmse"]:
+        for place, lead in enumerate(content["leads"]):
+            found = {method: rmse[kind][place] for method, rmse in by_method.items()}
+            cells = [f"{kind}, lead {lead}", *[f"{value:.3f}" for value in found.values()]]
+            body.append([*cells, *[_against(found, other) for other in _COMPARED]])
+    head = ["stream", *by_method, *[f"learner against {other}" for other in _COMPARED]]
     detected = [
         [
             method,
@@ -97,6 +101,13 @@ def _switching(content: Json) -> str:
             ),
         ]
     )
+
+
+def _against(found: dict[str, float], other: str) -> str:
+    """By how much the learner's error is below or above another's."""
+    if other not in found or "learner" not in found:
+        return "–"
+    return f"{found['learner'] / found[other] - 1:+.0%}".replace("-", "−").replace("%", " %")
 
 
 def _nab(content: Json) -> str:
@@ -135,13 +146,12 @@ def _nab(content: Json) -> str:
 def _speed(content: Json) -> str:
     ours, rows = content["ours"], content["rows"]
     others = [name for name in rows[0] if name not in ours and name != "ticks"]
-    head = ["samples seen", *[f"learner, {name}, s" for name in ours]]
-    head += [f"{name}, s" for name in others]
+    head = ["samples seen", *[f"learner, {name}" for name in ours], *others]
     head += [f"{name} : {mine}" for name in others for mine in ours]
     body = []
     for row in rows:
         cells = [f"{row['ticks']:,}"]
-        cells += [_shown(_seconds(row, name), "{:.3g}") for name in (*ours, *others)]
+        cells += [_time(row, name) for name in (*ours, *others)]
         cells += [_ratio(row, name, mine) for name in others for mine in ours]
         body.append(cells)
     remarks = {
@@ -149,7 +159,7 @@ def _speed(content: Json) -> str:
     }
     return "\n".join(
         [
-            "## Seconds a tick\n",
+            "## Time a tick\n",
             f"{content['channels']} channels, horizon {content['horizon']}. A tick of the learner "
             "is an update and its whole forecast; a tick of the others is one training on all that "
             "has been seen. " + " ".join(sorted(remarks)) + "\n",
@@ -158,8 +168,14 @@ def _speed(content: Json) -> str:
     )
 
 
-def _seconds(row: Json, name: str) -> float | None:
-    return row[name]["seconds"] if name in row else None
+def _time(row: Json, name: str) -> str:
+    if name not in row:
+        return "–"
+    seconds = row[name]["seconds"]
+    factor, unit = next(
+        (one for one in ((1, "s"), (1e3, "ms")) if seconds * one[0] >= 1), (1e6, "µs")
+    )
+    return f"{seconds * factor:,.0f} {unit}" if seconds >= 10 else f"{seconds * factor:.3g} {unit}"
 
 
 def _ratio(row: Json, name: str, mine: str) -> str:
