@@ -11,7 +11,9 @@ from learner_support import ARITHMETICS, HARD, Kind, Series, changing, learner_o
 from midge.adapt import Settings, StreamModel
 from midge.adapt.state import to_bytes
 from midge.errors import UserError
+from support.effort import takes_all
 
+HARD_TICKS = 600 if takes_all() else 300
 RESTORED, UNREAD, FOREIGN, DAMAGED = range(4)
 
 SHAPES = {
@@ -63,7 +65,7 @@ def check(model: StreamModel, series: Series) -> None:
 def test_it_follows_the_twin_through_hard_series(
     make: Callable[[int, int], Series], kind: Kind
 ) -> None:
-    check(StreamModel(2, 12, "5 KB", **kind), make(600, 2))
+    check(StreamModel(2, 12, "5 KB", **kind), make(HARD_TICKS, 2))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

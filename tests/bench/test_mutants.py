@@ -175,7 +175,6 @@ def test_a_key_outlives_shifted_lines_and_an_id_is_unique() -> None:
     assert [m.key for m in shifted] == [m.key for m in found]
 
 
-@pytest.mark.tiny
 def test_mutants_of_the_kernels_change_one_place_each() -> None:
     every = [(m, text) for name, text in kernel_files().items() for m in mutants(name, text)]
     assert len({m.id for m, _ in every}) == len({m.key for m, _ in every}) == len(every) > 600

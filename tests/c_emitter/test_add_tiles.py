@@ -158,7 +158,6 @@ def trial_graph(b: GraphBuilder, number: int, scales: tuple[Numbers, ...]) -> Gr
     return verify(b.graph("trial", operands, [y]))
 
 
-@pytest.mark.tiny
 def test_lines_are_found_for_any_scales() -> None:
     found = []
     for number in range(24):

@@ -186,7 +186,7 @@ def test_add_over_its_second_operand(kernel: Kernel) -> None:
     assert not unequal_networks(joined, artifact, seeds=range(2))
 
 
-WATCHED = 6
+WATCHED = 3
 """Networks of a kernel, those of the largest outputs, that are tried before all the others."""
 
 

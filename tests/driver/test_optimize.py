@@ -24,9 +24,10 @@ from midge.errors import DoesNotFitError, UserError
 from midge.graph import Graph, interpret, outputs_of
 from midge.passes import run_passes
 from midge.synthetic import SyntheticNetwork
+from midge.synthetic.model_description import AddOptions
 from midge.synthetic.network_builder import NetworkBuilder
 from midge.virtual_mcu import CORES, target
-from support.networks import INPUT, conv, dense, imported, mobile_chain, network, residual_branches
+from support.networks import INPUT, classifier, conv, dense, imported, mobile_chain, network
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +85,17 @@ def test_by_rule_each_goal_has_kernels_of_its_own(graph: Graph) -> None:
         assert (report["optimize"], report["selection"]) == (goal, None)
 
 
-@pytest.mark.parametrize(
-    ("made_by", "place"), [(dense, "cortex-m4"), (residual_branches, "nrf52840")]
-)
+def one_block() -> SyntheticNetwork:
+    """A block with a way around: an operator of every kind of `residual_branches`."""
+
+    def add(builder: NetworkBuilder) -> str:
+        x = conv(builder, builder.input((1, 8, 8, 3), INPUT), 8)
+        return classifier(builder, builder.add(x, conv(builder, x, 8), AddOptions("RELU")), 5)
+
+    return network("one_block", add)
+
+
+@pytest.mark.parametrize(("made_by", "place"), [(dense, "cortex-m4"), (one_block, "nrf52840")])
 def test_each_goal_is_best_at_what_it_asks_for(
     made_by: Callable[[], SyntheticNetwork], place: str, cache: Path
 ) -> None:

@@ -97,7 +97,6 @@ def test_what_needs_too_large_an_arena_is_left_out() -> None:
     assert cheapest(rows, Limits(arena_bytes=99)) is None
 
 
-@pytest.mark.tiny
 def test_a_large_network_is_chosen_at_once_and_twice_the_same() -> None:
     source = random.Random(1)
     rows = random_rows(source, 30, 6)

@@ -28,13 +28,13 @@ def package(name: str) -> Package:
     from support.torch_networks import seeded
 
     module, _ = seeded(name)
-    return midge.quantize(module, samples(name, 128, 0), explained=False)
+    return midge.quantize(module, samples(name, 48, 0), explained=False)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_device_equals_the_interpreter_bit_for_bit(name: str) -> None:
     made = package(name)
-    unseen = samples(name, 16, 1)
+    unseen = samples(name, 6, 1)
     expected = made.run(unseen)
     for target in ("cortex-m4", "cortex-m0plus", "rv32imc"):
         assert np.array_equal(made.run_on_device(unseen, target), expected), target
@@ -47,7 +47,7 @@ def test_integers_stay_near_the_module(name: str) -> None:
     from support.torch_networks import seeded
 
     module, _ = seeded(name)
-    unseen = samples(name, 64, 2)
+    unseen = samples(name, 32, 2)
     with torch.no_grad():
         right = module(torch.from_numpy(unseen)).numpy().astype(np.float64)
     error = np.asarray(package(name).run(unseen)) - right

@@ -178,7 +178,6 @@ def test_variables_go_through_the_text_form() -> None:
         parse_graph(format_graph(large(17)))
 
 
-@pytest.mark.tiny
 def test_a_long_name_of_a_variable_is_shortened_wherever_it_stands() -> None:
     name = "v" * 200_000
     tensors = {n: t for n, t in TOTAL.tensors.items() if n != "v"}
