@@ -42,7 +42,7 @@ def test_logarithmic_axes_show_their_values():
 
     text = line_chart("", [Line("x", np.array([1.0, 10.0, 100.0]), ticks)], logarithmic=True)
 
-    assert ">1e+04<" in text
+    assert ">10,000<" in text
 
 
 def test_a_page_loads_nothing_and_escapes_what_it_shows():

@@ -161,19 +161,26 @@ def _frame(place: _Place, logarithmic: bool) -> list[str]:
     ticks = _powers if logarithmic else _ticks
     for tick in _some(ticks(place.low_y, place.high_y), place.height):
         at = place.y(tick)
-        named = f"{10**tick:.3g}" if logarithmic else f"{tick:g}"
         parts.append(
             f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" '
             f'stroke="#e5e5e5"/><text x="{_LEFT - 6}" y="{at + 4:.1f}" font-size="11" '
-            f'fill="{_INK}" text-anchor="end">{named}</text>'
+            f'fill="{_INK}" text-anchor="end">{_named(tick, logarithmic)}</text>'
         )
     for tick in ticks(place.low_x, place.high_x):
-        named = f"{10**tick:.3g}" if logarithmic else f"{tick:g}"
+        at = place.x(tick)
+        # At the right edge a label in the middle would be cut.
+        anchor = "end" if at > WIDTH - 2 * _RIGHT else "middle"
         parts.append(
-            f'<text x="{place.x(tick):.1f}" y="{place.height - 8}" font-size="11" '
-            f'fill="{_INK}" text-anchor="middle">{named}</text>'
+            f'<text x="{at:.1f}" y="{place.height - 8}" font-size="11" fill="{_INK}" '
+            f'text-anchor="{anchor}">{_named(tick, logarithmic)}</text>'
         )
     return parts
+
+
+def _named(tick: float, logarithmic: bool) -> str:
+    if not logarithmic:
+        return f"{tick:g}"
+    return f"{10**tick:,.0f}" if tick >= 0 else f"{10**tick:.3g}"
 
 
 def _some(ticks: list[float], height: int) -> list[float]:
