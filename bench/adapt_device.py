@@ -2,7 +2,8 @@
 
 For 1, 4 and 12 channels at horizon 60, cycles of a tick on the nRF52840 (with an FPU) and the
 RP2040 (without): as an application runs it that asks for forecasts now and then, and with the whole
-forecast at every tick. Answers and checkpoint are held against the twin, bit for bit.
+forecast at every tick; in float32 and in fixed point. Answers and checkpoint are held against the
+twin, bit for bit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from bench.markdown import RESULTS, table, write_results
 from midge.adapt import StreamModel
+from midge.adapt.model import Arithmetic
 from midge.driver.learner import LearnerCost, compile_learner
 from midge.errors import InternalError
 from midge.virtual_mcu import target as find_target
@@ -27,6 +29,9 @@ WITHIN_8_KB = "6.5 KB"
 TICKS = {"nrf52840": 1200, "rp2040": 240}
 """By target; without an FPU a tick is forty times as many instructions."""
 FORECAST_TICKS = 60
+ARITHMETICS: tuple[Arithmetic, ...] = ("float32", "fixed")
+RESOLUTION = 2.0**-12
+"""Of the fixed-point learner: the series is of size one, as a converter of 12 bits has it."""
 SEED = 11
 MADE_BY = "bench.adapt_device of Midge"
 
@@ -37,6 +42,7 @@ class Row:
 
     Attributes:
         target: The board.
+        arithmetic: ``float32`` or ``fixed``.
         channels: Numbers a sample.
         budget: RAM that its state was given.
         joint_lags, regimes, ring: What it made of that.
@@ -45,6 +51,7 @@ class Row:
     """
 
     target: str
+    arithmetic: Arithmetic
     channels: int
     budget: str
     joint_lags: int
@@ -63,14 +70,15 @@ def series(ticks: int, channels: int) -> NDArray[np.float32]:
     return (np.stack(waves, axis=1) + noise).astype(np.float32)
 
 
-def measure(target: str, channels: int, budget: str) -> Row:
+def measure(target: str, channels: int, budget: str, arithmetic: Arithmetic) -> Row:
     """One learner on one board.
 
     Raises:
         InternalError: The board and the twin differ in a bit.
     """
-    model = StreamModel(channels, HORIZON, budget)
-    print(f"{target}, {channels} channels, {budget}", file=sys.stderr, flush=True)
+    step = {"float32": 1.0, "fixed": RESOLUTION}[arithmetic]
+    model = StreamModel(channels, HORIZON, budget, arithmetic, resolution=step)
+    print(f"{target}, {arithmetic}, {channels} channels, {budget}", file=sys.stderr, flush=True)
     fed = series(TICKS[target], channels)
     artifact = compile_learner(model, target=target)
     run = artifact.run(fed)
@@ -80,9 +88,8 @@ def measure(target: str, channels: int, budget: str) -> Row:
     if model.save() != run.saved:
         raise InternalError(f"{target}, {channels} channels: the board and the twin differ")
     sizes = model.sizes
-    return Row(
-        target, channels, budget, sizes.joint_lags, sizes.regimes, sizes.ring, run.cost, whole.cost
-    )
+    made_of = sizes.joint_lags, sizes.regimes, sizes.ring
+    return Row(target, arithmetic, channels, budget, *made_of, run.cost, whole.cost)
 
 
 def text_of(rows: list[Row]) -> str:
@@ -95,6 +102,7 @@ def text_of(rows: list[Row]) -> str:
         lines.append(
             [
                 row.target,
+                row.arithmetic,
                 row.channels,
                 row.budget,
                 round(row.tick.cycles),
@@ -112,7 +120,7 @@ def text_of(rows: list[Row]) -> str:
         )
     ticks = " and ".join(f"{count:,} ({target})" for target, count in TICKS.items())
     header = (
-        *("board", "channels", "budget", "cycles a tick", "dearest tick"),
+        *("board", "arithmetic", "channels", "budget", "cycles a tick", "dearest tick"),
         *("with whole forecast", "from flash: a tick", "dearest", "with whole forecast", "ms"),
         *("state", "stack", "RAM", "flash"),
     )
@@ -140,7 +148,12 @@ def _milliseconds(cycles: float | None, clock_hz: int | None) -> str | None:
 def main(folder: str) -> None:
     """Measure all and write ``adapt_device.{md,json}``."""
     cases = [*BUDGETS.items(), (4, WITHIN_8_KB)]
-    rows = [measure(target, *case) for target in TICKS for case in sorted(cases)]
+    rows = [
+        measure(target, *case, arithmetic)
+        for target in TICKS
+        for arithmetic in ARITHMETICS
+        for case in sorted(cases)
+    ]
     content = {
         "made by": MADE_BY,
         "horizon": HORIZON,
