@@ -12,12 +12,10 @@ from learner_support import ARITHMETICS, Kind, changing, learner_of, twin_told
 from midge.adapt import Settings, StreamModel
 from midge.driver.learner import LearnerArtifact, compile_learner
 from midge.driver.learner_stream import CHUNK_TICKS, SAVE
-from support.effort import sample_of
 from support.tools import EACH_COMPILER
 
 TARGETS = ("nrf52840", "rp2040")
-LONG_TICKS = 1000 * len(sample_of(range(20), 4))
-"""20,000 in a thorough run."""
+LONG_TICKS = 20_000
 FIXED = ARITHMETICS["fixed"]
 
 
