@@ -34,7 +34,8 @@ def wide(values: NDArray[np.int32]) -> Int64s:
 
 def rounded(values: Int64s, places: int | Int64s) -> Int64s:
     """``values / 2**places``; 1 <= places <= 62."""
-    out: Int64s = (values + (np.int64(1) << (np.asarray(places, np.int64) - 1))) >> places
+    half = 1 << (places - 1) if isinstance(places, int) else np.left_shift(1, places - 1)
+    out: Int64s = (values + half) >> places
     return out
 
 
@@ -49,23 +50,25 @@ def within(values: Int64s, limit: int | Int64s) -> Int64s:
     return out
 
 
+def between(values: Int64s, low: int, high: int) -> Int64s:
+    """At least `low`, at most `high`."""
+    return np.minimum(np.maximum(values, low), high)
+
+
 def times(a: Int64s, b: int | Int64s, places: int) -> Int64s:
     """A product of numbers, the second of `places` behind the point."""
     return narrow(rounded(a * b, places))
 
 
 def digits(values: Int64s) -> Int64s:
-    """How many binary digits, of values from 0 to 2**62; 0 for 0."""
-    values = np.asarray(values, np.int64)
-    high = values >> 31
-    low = np.frexp((values & INT32_MAX).astype(np.float64))[1]
-    out: Int64s = np.where(high > 0, 31 + np.frexp(high.astype(np.float64))[1], low)
-    return out.astype(np.int64)
+    """How many binary digits, of values from 0 to 2**53; 0 for 0."""
+    out: Int64s = np.frexp(np.asarray(values, np.float64))[1].astype(np.int64)
+    return out
 
 
 def filled(values: Int64s, places: Int64s) -> Int64s:
     """Values of so many `places`, at most 32, shifted so that they have 31 digits; 0 stays 0."""
-    return np.where(places > 31, values >> 1, values << np.maximum(31 - places, 0))
+    return (values << np.maximum(31 - places, 0)) >> np.maximum(places - 31, 0)
 
 
 def reciprocal(values: Int64s) -> Int64s:

@@ -20,6 +20,7 @@ from midge.adapt.fixed.arithmetic import (
     INT32_MAX,
     LIMIT,
     Int64s,
+    between,
     digits,
     filled,
     narrow,
@@ -106,8 +107,8 @@ def _alphas(told: Int64s, up: Int64s, forget: int) -> tuple[Int64s, Int64s, Int6
     shift = np.full(len(told), forget.bit_length() - 31)
     for j in range(told.shape[1]):
         apart = up[:, j] - shift
-        old = alpha >> np.clip(apart, 0, 31)
-        total = old + (told[:, j] >> np.clip(-apart, 0, 31))
+        old = alpha >> between(apart, 0, 31)
+        total = old + (told[:, j] >> between(-apart, 0, 31))
         places = digits(total)
         alpha = after[:, j] = filled(total, places)
         before[:, j] = filled(old, places)
@@ -117,9 +118,9 @@ def _alphas(told: Int64s, up: Int64s, forget: int) -> tuple[Int64s, Int64s, Int6
 
 def _raised(values: Int64s, up: Int64s) -> Int64s:
     """``values * 2**up``, rounded, at most `LIMIT`; values from 0 to 2**31."""
-    left = np.clip(up, 0, 31)
+    left = between(up, 0, 31)
     larger = np.where(values > LIMIT >> left, LIMIT, values << left)
-    smaller = np.minimum(rounded(values, np.clip(-up, 1, 31)), LIMIT)
+    smaller = np.minimum(rounded(values, between(-up, 1, 31)), LIMIT)
     return np.where(up >= 0, larger, np.where(up < -31, 0, smaller))
 
 
