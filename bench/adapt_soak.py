@@ -1,16 +1,19 @@
-"""A learner's C against its twin over a million ticks: ``python -m bench.adapt_soak [TICKS]``.
+"""A learner's C against its twin: ``python -m bench.adapt_soak [TICKS] [EVERY]``, a million ticks.
 
-The C runs on this machine and on the virtual nRF52840. Behind every block of a thousand ticks the
-checkpoints of all three are compared, and what the ticks told. Writes
+The C runs on this machine and on the virtual nRF52840, tick by tick through the whole stream. The
+twin goes through every block of a thousand ticks (or every EVERYth), each from the checkpoint that
+this machine's C has left before it, so that blocks are independent and fill all cores. What ticks
+tell and the checkpoint behind each block are compared. Writes
 ``bench/results/adapt_soak.{md,json}``; exits with 1 where anything differed.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +27,13 @@ from midge.driver.learner_stream import CHUNK_TICKS, SAVE, TOLD
 
 TICKS = 1_000_000
 TARGET = "nrf52840"
+TWIN = "the twin"
 CHANNELS = 4
 MADE_BY = "bench.adapt_soak of Midge"
 BLOCKS_A_LINE = 16
 """Of progress."""
+MOST_WAITING = 8
+"""Blocks that wait for the twin."""
 Said = tuple[NDArray[np.void], bytes]
 """What ticks told, and the checkpoint behind the last."""
 _TELLS = ("anomaly", "regime", "is_flagged", "is_new", "drift")
@@ -35,26 +41,29 @@ _TELLS = ("anomaly", "regime", "is_flagged", "is_new", "drift")
 
 @dataclass
 class Tally:
-    """What was compared.
+    """What was compared with the C on this machine.
 
     Attributes:
-        ticks: With the twin.
-        different: Blocks in which anything differed, by where the C ran.
-        regimes, changes, flags: What the twin told.
+        ticks: By who was compared.
+        different: Blocks in which anything differed, likewise.
+        regimes, changes, flags: What was told.
     """
 
-    ticks: int
+    ticks: dict[str, int]
     different: dict[str, int]
-    regimes: int
-    changes: int
-    flags: int
+    regimes: int = 0
+    changes: int = 0
+    flags: int = 0
 
-    def compare(self, twin: Said, others: Mapping[str, Said]) -> None:
+    def compare(self, who: str, theirs: Said, ours: Said) -> None:
         """Add a block."""
-        told, saved = twin
-        for name, (said, state) in others.items():
-            same = all(np.array_equal(said[tells], told[tells]) for tells in _TELLS)
-            self.different[name] += not (same and state == saved)
+        (said, state), (told, saved) = theirs, ours
+        same = all(np.array_equal(said[tells], told[tells]) for tells in _TELLS)
+        self.different[who] += not (same and state == saved)
+        self.ticks[who] += len(told)
+
+    def count(self, told: NDArray[np.void]) -> None:
+        """Add what a block told."""
         self.regimes = max(self.regimes, int(told["regime"].max()) + 1)
         self.changes += int(told["drift"].sum())
         self.flags += int(told["is_flagged"].sum())
@@ -78,22 +87,28 @@ def block(number: int, ticks: int) -> NDArray[np.float32]:
     return x.astype(np.float32)
 
 
-def soak(ticks: int) -> Tally:
-    """Compare so many ticks; the emulator runs a block while the twin learns it."""
-    twin = StreamModel(CHANNELS, 60, "8 KB")
-    artifact = compile_learner(twin, target=TARGET)
-    host, machine = HostLearner(twin), artifact.open_machine()
-    tally = Tally(ticks, {"this machine": 0, TARGET: 0}, 0, 0, 0)
-    begun = time.monotonic()
-    with ThreadPoolExecutor(1) as beside:
+def soak(ticks: int, every: int) -> Tally:
+    """Compare so many ticks; the twin follows every so many blocks."""
+    model = StreamModel(CHANNELS, 60, "8 KB")
+    artifact = compile_learner(model, target=TARGET)
+    host, machine = HostLearner(model), artifact.open_machine()
+    tally = Tally({TARGET: 0, TWIN: 0}, {TARGET: 0, TWIN: 0})
+    waiting: deque[tuple[Future[Said], Said]] = deque()
+    begun, before = time.monotonic(), model.save()
+    with ThreadPoolExecutor(1) as beside, ProcessPoolExecutor(os.cpu_count()) as twins:
         for number, start in enumerate(range(0, ticks, CHUNK_TICKS)):
             fed = block(number, min(CHUNK_TICKS, ticks - start))
             running = beside.submit(machine.feed, artifact.stream.chunk(fed, SAVE), len(fed))
-            expected = twin_of(twin, fed)
+            ours = host.feed(fed, forecasts=False), host.save()
+            if number % every == 0:
+                waiting.append((twins.submit(twin_of, before, number, len(fed)), ours))
+            before = ours[1]
             done = running.result()
             board = artifact.stream.told(done.output, len(fed)), artifact.stream.saved(done.output)
-            here = host.feed(fed, forecasts=False), host.save()
-            tally.compare(expected, {"this machine": here, TARGET: board})
+            tally.compare(TARGET, board, ours)
+            tally.count(ours[0])
+            while len(waiting) > MOST_WAITING or (waiting and waiting[0][0].done()):
+                _meet(tally, waiting)
             if number % BLOCKS_A_LINE == 0:
                 print(
                     f"{start + len(fed):,} of {ticks:,} ticks, {time.monotonic() - begun:.0f} s, "
@@ -101,27 +116,38 @@ def soak(ticks: int) -> Tally:
                     file=sys.stderr,
                     flush=True,
                 )
+        while waiting:
+            _meet(tally, waiting)
     return tally
 
 
-def twin_of(twin: StreamModel, fed: NDArray[np.float32]) -> Said:
-    """What the twin tells of a block, and its checkpoint behind it."""
-    told = np.zeros(len(fed), TOLD)
-    for tick, sample in enumerate(fed):
+def _meet(tally: Tally, waiting: deque[tuple[Future[Said], Said]]) -> None:
+    theirs, ours = waiting.popleft()
+    tally.compare(TWIN, theirs.result(), ours)
+
+
+def twin_of(before: bytes, number: int, ticks: int) -> Said:
+    """What the twin tells of a block, from a checkpoint on, and its checkpoint behind it."""
+    twin = StreamModel.restore(before)
+    told = np.zeros(ticks, TOLD)
+    for tick, sample in enumerate(block(number, ticks)):
         step = twin.update(sample)
         told[tick] = (*(step.anomaly, step.regime, step.is_flagged, step.is_new, step.drift, 0, 0),)
     return told, twin.save()
 
 
-def main(ticks: int) -> int:
+def main(ticks: int, every: int) -> int:
     """Compare, write."""
-    tally = soak(ticks)
-    rows = [[place, tally.ticks, count] for place, count in tally.different.items()]
+    tally = soak(ticks, every)
+    rows = [[who, f"{tally.ticks[who]:,}", count] for who, count in tally.different.items()]
     text = (
-        "# The C of Midge's learner against its twin\n\nFrom `python -m bench.adapt_soak`: "
-        f"{CHANNELS} channels, horizon 60; the twin told {tally.regimes:,} regimes, "
-        f"{tally.changes:,} changes, {tally.flags:,} flags. Checkpoints are compared behind every "
-        f"{CHUNK_TICKS:,} ticks.\n\n" + table(("C on", "ticks", "blocks that differ"), rows)
+        "# The C of Midge's learner against its twin\n\nFrom `python -m bench.adapt_soak"
+        f"{'' if every == 1 else f' {ticks} {every}'}`: {CHANNELS} channels, horizon 60, "
+        f"{ticks:,} ticks on this machine, which told {tally.regimes:,} regimes, "
+        f"{tally.changes:,} changes, {tally.flags:,} flags. The virtual board goes through all of "
+        f"them, the twin through blocks of {CHUNK_TICKS:,}, each from the C's checkpoint before "
+        "it; what was told and the checkpoint behind each block are compared with those of the C "
+        "on this machine.\n\n" + table(("compared", "ticks", "blocks that differ"), rows)
     )
     content = {
         "made by": MADE_BY,
@@ -136,4 +162,5 @@ def main(ticks: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else TICKS))
+    _given = [int(word) for word in sys.argv[1:]]
+    sys.exit(main(*[*_given, *(TICKS, 1)[len(_given) :]]))
