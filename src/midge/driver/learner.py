@@ -159,12 +159,7 @@ class LearnerArtifact:
     @property
     def flash_bytes(self) -> int:
         """Code and constants, without the measurement's own functions."""
-        own = sum(
-            symbol.size
-            for symbol in self.program.symbols
-            if symbol.kind == "function" and symbol.name.startswith(f"{self.stream.name}_")
-        )
-        return self.program.code_bytes + self.program.weights_bytes - own
+        return flash_bytes_without(self.program, f"{self.stream.name}_")
 
     def _cost(
         self,
@@ -272,6 +267,16 @@ def compile_learner(
     ram = program.state_bytes + (artifact.stack_bound_bytes or 0)
     check_room(NAME, wanted, ram, artifact.flash_bytes)
     return artifact
+
+
+def flash_bytes_without(program: Program, prefix: str) -> int:
+    """Code and constants of a program, without functions whose names begin so."""
+    own = sum(
+        symbol.size
+        for symbol in program.symbols
+        if symbol.kind == "function" and symbol.name.startswith(prefix)
+    )
+    return program.code_bytes + program.weights_bytes - own
 
 
 def check_room(name: str, target: Target, ram_bytes: int, flash_bytes: int) -> None:

@@ -18,8 +18,6 @@ from midge.toolchain import build_host_library
 
 _NAME = "learner"
 _FLAGS = ("-fvisibility=default", "-Wall", "-Wextra", "-Wconversion", "-Werror")
-
-
 _ACCESS = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint8), ctypes.c_uint32
 )

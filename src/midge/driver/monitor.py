@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from midge.adapt.monitor import Monitor
 from midge.driver.application_cycles import stream_cycles
-from midge.driver.learner import check_room
+from midge.driver.learner import check_room, flash_bytes_without
 from midge.errors import UserError
 from midge.toolchain import ModelInterface, Program, build, find_compiler
 from midge.virtual_mcu import Target, stack_bound
@@ -150,12 +150,7 @@ class MonitorArtifact:
     @property
     def flash_bytes(self) -> int:
         """Code and constants, without the measurement's own functions."""
-        own = sum(
-            symbol.size
-            for symbol in self.program.symbols
-            if symbol.kind == "function" and symbol.name.startswith(f"{NAME}_stream_")
-        )
-        return self.program.code_bytes + self.program.weights_bytes - own
+        return flash_bytes_without(self.program, f"{NAME}_stream_")
 
     def _cost(self, chunks: list[Fed], again: Fed, frames: int) -> MonitorCost:
         edges = merge_edges(chunk.edges for chunk in chunks)
