@@ -1,20 +1,26 @@
-"""A learner's C against its twin: ``python -m bench.adapt_soak [TICKS] [EVERY]``, a million ticks.
+"""A learner's C against its twin: ``python -m bench.adapt_soak``, a million ticks an arithmetic.
 
 The C runs on this machine and on the virtual nRF52840, tick by tick through the whole stream. The
-twin goes through every block of a thousand ticks (or every EVERYth), each from the checkpoint that
-this machine's C has left before it, so that blocks are independent and fill all cores. What ticks
-tell and the checkpoint behind each block are compared. Writes
-``bench/results/adapt_soak.{md,json}``; exits with 1 where anything differed.
+twin goes through every block of a thousand ticks (or every one of ``--every``), each from the
+checkpoint that this machine's C has left before it, so that blocks are independent and fill all
+cores. What ticks tell and the checkpoint behind each block are compared. Writes
+``bench/results/adapt_soak.{md,json}``, in which an arithmetic that is not run keeps its row; exits
+with 1 where anything differed.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +29,13 @@ from bench.markdown import RESULTS, table, write_results
 from midge.adapt import StreamModel
 from midge.driver.learner import compile_learner
 from midge.driver.learner_host import HostLearner
-from midge.driver.learner_stream import CHUNK_TICKS, SAVE, TOLD
+from midge.driver.learner_stream import CHUNK_TICKS, SAVE, kinds_of
 
 TICKS = 1_000_000
 TARGET = "nrf52840"
 TWIN = "the twin"
 CHANNELS = 4
+ARITHMETICS = ("float32", "fixed")
 MADE_BY = "bench.adapt_soak of Midge"
 BLOCKS_A_LINE = 16
 """Of progress."""
@@ -87,9 +94,9 @@ def block(number: int, ticks: int) -> NDArray[np.float32]:
     return x.astype(np.float32)
 
 
-def soak(ticks: int, every: int) -> Tally:
+def soak(arithmetic: str, ticks: int, every: int) -> Tally:
     """Compare so many ticks; the twin follows every so many blocks."""
-    model = StreamModel(CHANNELS, 60, "8 KB")
+    model = learner_in(arithmetic)
     artifact = compile_learner(model, target=TARGET)
     host, machine = HostLearner(model), artifact.open_machine()
     tally = Tally({TARGET: 0, TWIN: 0}, {TARGET: 0, TWIN: 0})
@@ -98,7 +105,8 @@ def soak(ticks: int, every: int) -> Tally:
     with ThreadPoolExecutor(1) as beside, ProcessPoolExecutor(os.cpu_count()) as twins:
         for number, start in enumerate(range(0, ticks, CHUNK_TICKS)):
             fed = block(number, min(CHUNK_TICKS, ticks - start))
-            running = beside.submit(machine.feed, artifact.stream.chunk(fed, SAVE), len(fed))
+            chunk = artifact.stream.chunk(model.samples(fed), SAVE)
+            running = beside.submit(machine.feed, chunk, len(fed))
             ours = host.feed(fed, forecasts=False), host.save()
             if number % every == 0:
                 waiting.append((twins.submit(twin_of, before, number, len(fed)), ours))
@@ -110,9 +118,10 @@ def soak(ticks: int, every: int) -> Tally:
             while len(waiting) > MOST_WAITING or (waiting and waiting[0][0].done()):
                 _meet(tally, waiting)
             if number % BLOCKS_A_LINE == 0:
+                differ = sum(tally.different.values())
                 print(
-                    f"{start + len(fed):,} of {ticks:,} ticks, {time.monotonic() - begun:.0f} s, "
-                    f"blocks that differ: {sum(tally.different.values())}",
+                    f"{arithmetic}: {start + len(fed):,} of {ticks:,} ticks, "
+                    f"{time.monotonic() - begun:.0f} s, blocks that differ: {differ}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -126,41 +135,65 @@ def _meet(tally: Tally, waiting: deque[tuple[Future[Said], Said]]) -> None:
     tally.compare(TWIN, theirs.result(), ours)
 
 
+def learner_in(arithmetic: str) -> StreamModel:
+    """A learner that has seen nothing."""
+    if arithmetic == "fixed":
+        return StreamModel(CHANNELS, 60, "8 KB", arithmetic="fixed", resolution=2**-12)
+    return StreamModel(CHANNELS, 60, "8 KB")
+
+
 def twin_of(before: bytes, number: int, ticks: int) -> Said:
     """What the twin tells of a block, from a checkpoint on, and its checkpoint behind it."""
     twin = StreamModel.restore(before)
-    told = np.zeros(ticks, TOLD)
+    told = np.zeros(ticks, kinds_of(twin.dialect.number)[0])
     for tick, sample in enumerate(block(number, ticks)):
         step = twin.update(sample)
-        told[tick] = (*(step.anomaly, step.regime, step.is_flagged, step.is_new, step.drift, 0, 0),)
+        share = step.anomaly * twin.dialect.certain
+        told[tick] = (share, step.regime, step.is_flagged, step.is_new, step.drift, 0, 0)
     return told, twin.save()
 
 
-def main(ticks: int, every: int) -> int:
+def main(argv: Sequence[str]) -> int:
     """Compare, write."""
-    tally = soak(ticks, every)
-    rows = [[who, f"{tally.ticks[who]:,}", count] for who, count in tally.different.items()]
-    text = (
-        "# The C of Midge's learner against its twin\n\nFrom `python -m bench.adapt_soak"
-        f"{'' if every == 1 else f' {ticks} {every}'}`: {CHANNELS} channels, horizon 60, "
-        f"{ticks:,} ticks on this machine, which told {tally.regimes:,} regimes, "
-        f"{tally.changes:,} changes, {tally.flags:,} flags. The virtual board goes through all of "
-        f"them, the twin through blocks of {CHUNK_TICKS:,}, each from the C's checkpoint before "
-        "it; what was told and the checkpoint behind each block are compared with those of the C "
-        "on this machine.\n\n" + table(("compared", "ticks", "blocks that differ"), rows)
+    parser = argparse.ArgumentParser(prog="python -m bench.adapt_soak", description=__doc__)
+    parser.add_argument("--arithmetic", choices=ARITHMETICS, action="append")
+    parser.add_argument("--ticks", type=int, default=TICKS)
+    parser.add_argument(
+        "--every", type=int, default=1, help="blocks from one the twin follows to the next"
     )
-    content = {
-        "made by": MADE_BY,
-        "ticks": tally.ticks,
-        "different": tally.different,
-        "regimes": tally.regimes,
-        "changes": tally.changes,
-        "flags": tally.flags,
-    }
-    write_results(RESULTS, "adapt_soak", text, content)
-    return 1 if any(tally.different.values()) else 0
+    options = parser.parse_args(argv)
+    content = kept()
+    for arithmetic in options.arithmetic or ARITHMETICS:
+        content[arithmetic] = asdict(soak(arithmetic, options.ticks, options.every))
+        write_results(RESULTS, "adapt_soak", text_of(content), {"made by": MADE_BY} | content)
+    return 1 if any(any(part["different"].values()) for part in content.values()) else 0
+
+
+def kept() -> dict[str, Any]:
+    """Tallies of earlier runs, by arithmetic."""
+    path = Path(RESULTS) / "adapt_soak.json"
+    before = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return {name: before[name] for name in ARITHMETICS if name in before}
+
+
+def text_of(content: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    counts = ("regimes", "changes", "flags")
+    rows = [
+        [arithmetic, who, part["ticks"][who], count, *(part[name] for name in counts)]
+        for arithmetic, part in content.items()
+        for who, count in part["different"].items()
+    ]
+    header = ("arithmetic", "compared", "ticks", "blocks that differ", *counts)
+    return (
+        f"# The C of Midge's learner against its twin\n\nFrom `python -m bench.adapt_soak`: "
+        f"{CHANNELS} channels, horizon 60. The C on this machine goes through a stream of many "
+        "kinds of signal; the virtual board goes through all of it, the twin through blocks of "
+        f"{CHUNK_TICKS:,} ticks, each from the C's checkpoint before it. What ticks tell and the "
+        "checkpoint behind each block are compared with those of the C on this machine.\n\n"
+        + table(header, rows, left=2)
+    )
 
 
 if __name__ == "__main__":
-    _given = [int(word) for word in sys.argv[1:]]
-    sys.exit(main(*[*_given, *(TICKS, 1)[len(_given) :]]))
+    sys.exit(main(sys.argv[1:]))
