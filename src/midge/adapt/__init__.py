@@ -8,7 +8,8 @@
 """
 
 from midge.adapt.alarms import Alarm, Alarms
-from midge.adapt.model import Drift, Step, StreamModel, Trace
+from midge.adapt.drift import Drift
+from midge.adapt.model import Step, StreamModel, Trace
 from midge.adapt.settings import Settings, Sizes
 
 __all__ = ["Alarm", "Alarms", "Drift", "Settings", "Sizes", "Step", "StreamModel", "Trace"]

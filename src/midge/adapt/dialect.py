@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.adapt import anomaly, covariance, learning, mixing, normalise, regimes, season, units
+from midge.adapt import anomaly, constants
+from midge.adapt.float32 import numbers_of
 from midge.adapt.settings import Sizes
 from midge.adapt.state import Field, fields, new_state
 
@@ -47,62 +48,28 @@ def wrapped(items: list[str], a_line: int) -> list[str]:
     ]
 
 
-_FLOATS = {
-    "LARGEST_INPUT": normalise.LARGEST_INPUT,
-    "LARGEST_NORMALISED": normalise.LARGEST_NORMALISED,
-    "LARGEST_COEFFICIENT": normalise.LARGEST_COEFFICIENT,
-    "SLOWEST": normalise.SLOWEST,
-    "OUTLIER": normalise.OUTLIER,
-    "SMALLEST_VARIANCE": covariance.SMALLEST_VARIANCE,
-    "LARGEST_FACTOR": covariance.LARGEST_FACTOR,
-    "LARGEST_FEATURE": units.LARGEST_FEATURE,
-    "LARGEST_VALUE": units.LARGEST_VALUE,
-    "RANGE": units.RANGE,
-    "REACH": units.REACH,
-    "LARGEST_ERROR": learning.LARGEST_ERROR,
-    "LARGEST_JUDGED": mixing.LARGEST_SQUARE,
-    "RECENT": regimes.RECENT,
-    "LARGEST_SURPRISE": regimes.LARGEST_SQUARE,
-    "LARGEST_EXCESS": regimes.LARGEST_EXCESS,
-    "LARGEST_RISE": regimes.LARGEST_RISE,
-    "YOUNG_LEVEL_RATE": regimes.LEVEL_RATES[0],
-    "LEVEL_RATE": regimes.LEVEL_RATES[1],
-    "CALM": regimes.CALM,
-    "LARGEST_SLACK": regimes.LARGEST_SLACK,
-    "ADVANTAGE_SLACK": regimes.ADVANTAGE_SLACK,
-    "LARGEST_ADVANTAGE": regimes.LARGEST_ADVANTAGE,
-    "KNOWN_ALREADY": regimes.KNOWN_ALREADY,
-    "SEASON_RATE": season.RATE,
-    "CLEARLY": season.CLEARLY,
-    "DEEP": season.DEEP,
-    "BETTER": season.BETTER,
-    "TAIL": anomaly.TAIL,
-    "TAIL_SLOWEST": anomaly.SLOWEST,
-    "RESIDUAL_RATE": anomaly.RESIDUAL_RATE,
-}
-"""The float twin's constants, by their names in C."""
-
-
 def _settings(z: Sizes, false_alarm_rate: float) -> Mapping[str, str]:
-    s = z.settings
+    n = numbers_of(z.settings)
+    own = {name: value for name, value in vars(constants).items() if isinstance(value, np.float32)}
     values: dict[str, float | np.float32] = {
-        "JOINT_MEMORY": s.joint_memory,
-        "FAST_MEMORY": s.fast_memory,
-        "SEASON_MEMORY": s.season_memory,
-        "DIRECT_MEMORY": s.direct_memory,
-        "PRIOR": s.prior,
-        "LARGEST_VARIANCE": s.largest_variance,
-        "FITNESS_RATE": float(np.float32(1) - np.float32(s.fitness_memory)),
-        "CHANGE_SLACK": s.change_slack,
-        "CHANGE_EVIDENCE": s.change_evidence,
-        "RECALL_RATIO": s.recall_ratio,
-        "RECALL_ADVANTAGE": s.recall_advantage,
-        "DOUBT": s.doubt,
-        "TRUST": s.trust,
-        "MOVEMENT_RATE": s.movement_rate,
-        "MOVEMENT_RESERVE": s.movement_reserve,
+        "JOINT_MEMORY": n.joint,
+        "FAST_MEMORY": n.fast,
+        "SEASON_MEMORY": n.season,
+        "DIRECT_MEMORY": n.direct,
+        "PRIOR": n.prior,
+        "LARGEST_VARIANCE": n.largest_variance,
+        "FITNESS_RATE": n.fitness_rate,
+        "CHANGE_SLACK": n.change_slack,
+        "CHANGE_EVIDENCE": n.change_evidence,
+        "RECALL_RATIO": n.recall_ratio,
+        "RECALL_ADVANTAGE": n.recall_advantage,
+        "KNOWN_LOSS": n.known_loss,
+        "DOUBT": n.doubt,
+        "TRUST": n.trust,
+        "MOVEMENT_RATE": n.movement_rate,
+        "MOVEMENT_RESERVE": n.movement_reserve,
         "FALSE_ALARM_RATE": false_alarm_rate,
-        **_FLOATS,
+        **own,
     }
     return {name: float_text(value) for name, value in values.items()}
 

@@ -8,117 +8,112 @@ level is still learned: nothing is left out, everything is bounded.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
-from midge.adapt.covariance import gain_and_update
-from midge.adapt.normalise import FREE_TICKS, LARGEST_COEFFICIENT
-from midge.adapt.settings import Sizes
-from midge.adapt.state import PERIOD, TICKS, State
-from midge.adapt.units import (
-    channel_steps,
-    joint_features,
-    joint_steps,
-    lag_features,
-    season_features,
-)
-
-Float32s = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from midge.adapt.arithmetic import AnyState, Arithmetic, Mask, Values
+from midge.adapt.normalise import FREE_TICKS
+from midge.adapt.state import PERIOD, TICKS
 
 LARGEST_ERROR = np.float32(8)
 """Of a direct unit, in units of the channel: its leads are long and its errors large."""
 
 
-def learn(state: State, sizes: Sizes, past: Float32s, sample: Float32s, learned: Mask) -> None:
+def learn(a: Arithmetic, state: AnyState, past: Values, sample: Values, learned: Mask) -> None:
     """Move every unit towards a sample.
 
     Args:
+        a: The learner's numbers.
         state: Changed in place.
-        sizes: Its dimensions.
         past: [ring, channels] before the sample, in units of the channel, the last first.
         sample: [channels], in units of the channel.
         learned: Channels to learn from.
     """
     if not learned.any() or state.counters[TICKS] < FREE_TICKS:
         return
-    s = sizes.settings
+    n, s, features = a.numbers, a.sizes.settings, a.units.FEATURES
+    credit = a.wide(state.credit) + n.movement_rate
+    state.credit[:] = np.minimum(credit, n.movement_reserve)
     step = sample - past[0]
-    rate, reserve = np.float32(s.movement_rate), np.float32(s.movement_reserve)
-    state.credit[:] = np.minimum(state.credit + rate, reserve)
-    features = joint_features(past, sizes.joint_lags)
-    errors = step - joint_steps(state.joint, features)
-    gains = gain_and_update(
-        state.joint_upper, state.joint_variances, features[None], s.joint_memory, s.largest_variance
-    )
-    shared = np.repeat(gains, sizes.channels, axis=0)
-    _move(state.joint, shared, errors, state.credit[0], learned)
+    _learn_joint(a, state, features.joint(past, a.sizes.joint_lags), step, learned)
+    lags = features.lags(past, s.fast_lags)
+    _learn_each(a, state, "fast", lags, step, n.fast, state.credit[1], learned)
+    lags = features.season(past, s.season_lags, int(state.counters[PERIOD]))
+    _learn_each(a, state, "season", lags, step, n.season, state.credit[2], learned)
+    _learn_direct(a, state, past, sample, learned)
 
-    features = lag_features(past, s.fast_lags)
-    errors = step - channel_steps(state.fast, features)
-    gains = _gains(state.fast_upper, state.fast_variances, features, s.fast_memory, sizes, learned)
-    _move(state.fast, gains, errors, state.credit[1], learned)
 
-    features = season_features(past, s.season_lags, int(state.counters[PERIOD]))
-    errors = step - channel_steps(state.season, features)
-    gains = _gains(
-        state.season_upper, state.season_variances, features, s.season_memory, sizes, learned
+def _learn_joint(
+    a: Arithmetic, state: AnyState, features: Values, step: Values, learned: Mask
+) -> None:
+    n, factor = a.numbers, getattr(state, f"joint_{a.factor}")
+    errors = a.narrow(step - a.units.joint_steps(state.joint, features))
+    gains = a.covariance.gain_and_update(
+        factor, state.joint_variances, features[None], n.joint, n.largest_variance
     )
-    _move(state.season, gains, errors, state.credit[2], learned)
-    _learn_direct(state, sizes, past, sample, learned)
+    shared = np.repeat(gains, a.sizes.channels, axis=0)
+    a.units.move(state.joint, shared, errors, state.credit[0], learned)
+
+
+def _learn_each(
+    a: Arithmetic,
+    state: AnyState,
+    unit: str,
+    features: Values,
+    step: Values,
+    memory: Any,
+    credit: Values,
+    learned: Mask,
+) -> None:
+    """A unit that sees one channel at a time; features are [features, channels]."""
+    coefficients = getattr(state, unit)
+    errors = a.narrow(step - a.units.channel_steps(coefficients, features))
+    factor, variances = getattr(state, f"{unit}_{a.factor}"), getattr(state, f"{unit}_variances")
+    gains = _gains(a, factor, variances, features.T, memory, learned)
+    a.units.move(coefficients, gains, errors, credit, learned)
 
 
 def _learn_direct(
-    state: State, sizes: Sizes, past: Float32s, sample: Float32s, learned: Mask
+    a: Arithmetic, state: AnyState, past: Values, sample: Values, learned: Mask
 ) -> None:
-    s = sizes.settings
-    for place, lead in enumerate(sizes.anchors[-sizes.direct_anchors :]):
-        if state.counters[TICKS] < lead:
-            continue
-        features = lag_features(past, s.direct_lags, ago=lead - 1)
-        errors = sample - past[lead - 1] - channel_steps(state.direct[place], features)
-        errors = np.minimum(np.maximum(errors, -LARGEST_ERROR), LARGEST_ERROR)
-        gains = _gains(
-            state.direct_upper[place],
-            state.direct_variances[place],
-            features,
-            s.direct_memory,
-            sizes,
-            learned,
-        )
-        _move(state.direct[place], gains, errors, state.credit[3 + place], learned)
+    """All anchors that the past reaches at once: their filters do not depend on each other."""
+    z, largest, ticks = a.sizes, a.constants.LARGEST_ERROR, int(state.counters[TICKS])
+    leads = [lead for lead in z.anchors[-z.direct_anchors :] if lead <= ticks]
+    if not leads:
+        return
+    count, before = len(leads), past[np.subtract(leads, 1)]
+    each = [a.units.FEATURES.lags(past, z.settings.direct_lags, ago=lead - 1) for lead in leads]
+    features = np.stack(each)
+    steps = a.units.channel_steps(state.direct[:count], features)
+    errors = np.maximum(np.minimum(a.narrow(sample - before - steps), largest), -largest)
+    factor = getattr(state, f"direct_{a.factor}")[:count]
+    learns = np.broadcast_to(learned, (count, z.channels))
+    seen = np.swapaxes(features, 1, 2)
+    gains = _gains(a, factor, state.direct_variances[:count], seen, a.numbers.direct, learns)
+    for place in range(count):
+        credit = state.credit[3 + place]
+        a.units.move(state.direct[place], gains[place], errors[place], credit, learned)
 
 
 def _gains(
-    upper: Float32s,
-    variances: Float32s,
-    features: Float32s,
-    memory: float,
-    sizes: Sizes,
+    a: Arithmetic,
+    factor: Values,
+    variances: Values,
+    features: Values,
+    memory: Any,
     learned: Mask,
-) -> Float32s:
-    """[channels, features]; what is not learned keeps its covariance."""
-    largest = sizes.settings.largest_variance
-    features = features.T
+) -> Values:
+    """[..., channels, n], for as many features; what is not learned keeps its covariance."""
+    update, largest = a.covariance.gain_and_update, a.numbers.largest_variance
     if learned.all():
-        return gain_and_update(upper, variances, features, memory, largest)
-    some_upper, some_variances = upper[learned], variances[learned]
+        n = features.shape[-1]
+        # Views of the state, which are changed.
+        whole, diagonals = factor.reshape(-1, n, n), variances.reshape(-1, n)
+        gains = update(whole, diagonals, features.reshape(-1, n), memory, largest)
+        return gains.reshape(features.shape)
+    some_factor, some_variances = factor[learned], variances[learned]
     gains = np.zeros_like(features)
-    gains[learned] = gain_and_update(some_upper, some_variances, features[learned], memory, largest)
-    upper[learned], variances[learned] = some_upper, some_variances
+    gains[learned] = update(some_factor, some_variances, features[learned], memory, largest)
+    factor[learned], variances[learned] = some_factor, some_variances
     return gains
-
-
-def _move(
-    coefficients: Float32s, gains: Float32s, errors: Float32s, credit: Float32s, learned: Mask
-) -> None:
-    """Coefficients [features, channels] by gains [channels, features] times errors, on credit."""
-    reach = np.add.accumulate(np.abs(gains), axis=1)[:, -1]
-    wish = reach * np.abs(errors)
-    short = wish > credit
-    part = np.where(short, credit / np.maximum(wish, np.float32(1e-30)), np.float32(1))
-    errors = np.where(learned, errors * part, np.float32(0))
-    credit -= np.where(learned, np.where(short, credit, wish), np.float32(0))
-    moved = coefficients + gains.T * errors
-    np.minimum(moved, LARGEST_COEFFICIENT, out=moved)
-    np.maximum(moved, -LARGEST_COEFFICIENT, out=coefficients)

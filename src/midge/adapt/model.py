@@ -1,10 +1,8 @@
 """`StreamModel`: a learner that starts from nothing and learns at every tick.
 
-One tick, in order: what is missing is filled in; the surprise is measured; regimes are watched;
-units learn; forecasts that came due are judged; season and normaliser follow; the sample enters the
-ring; the next tick is forecast. In float32 every operation is an addition, subtraction,
-multiplication, division, square root or comparison in the order written in `tick.py` and what it
-stands on, sums in ascending order from their first term: so C can follow bit for bit. In fixed
+What happens in a tick is told in `tick.py`, once for both arithmetics. In float32 every operation
+is an addition, subtraction, multiplication, division, square root or comparison in the order that
+is written, sums in ascending order from their first term: so C can follow bit for bit. In fixed
 point (`midge.adapt.fixed`) all of it is integers.
 """
 
@@ -17,32 +15,32 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midge.adapt.dialect import Dialect
+from midge.adapt.arithmetic import Ahead, Values
+from midge.adapt.dialect import FLOAT32, Dialect
+from midge.adapt.drift import Drift, drift_between
 from midge.adapt.emit import emit_learner
 from midge.adapt.fixed.dialect import FIXED
-from midge.adapt.fixed.tick import FixedTick
+from midge.adapt.fixed.integers import Integers
+from midge.adapt.float32 import Float32
+from midge.adapt.past import wrap_back
 from midge.adapt.settings import Settings, Sizes, ram_bytes_of, sizes_within
 from midge.adapt.state import (
     CURRENT,
-    POSITION,
     TICKS,
-    TICKS_END,
     bytes_of,
     checkpoint_head,
-    fields,
     fill_from_bytes,
     read_checkpoint,
     write_checkpoint,
 )
-from midge.adapt.tick import Ahead, FloatTick, Samples, Tick
+from midge.adapt.tick import Tick
 from midge.errors import UserError
 from midge.version import VERSION
 
 Floats = NDArray[Any]
 """float32; of the fixed-point learner float64, which holds every whole step."""
 Arithmetic = Literal["float32", "fixed"]
-
-_WRAP_BY = 1 << 29
+DIALECTS = {"float32": FLOAT32, "fixed": FIXED}
 
 
 @dataclass(frozen=True)
@@ -85,24 +83,6 @@ class Step:
         """[channels], `lead` ticks ahead: as a row of `forecast`, for less work."""
         row: Floats = self._model.forecast_of(self.tick, lead)[-1]
         return row
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far a learner has moved from a checkpoint.
-
-    Attributes:
-        ticks: Ticks since.
-        coefficients: Distance of the units' coefficients, relative to the checkpoint's length.
-        scale: Largest factor between a channel's scales, at least 1.
-        regimes_new, regimes_lost: Identities in one pool and not in the other.
-    """
-
-    ticks: int
-    coefficients: float
-    scale: float
-    regimes_new: tuple[int, ...]
-    regimes_lost: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -161,7 +141,7 @@ class StreamModel:
             raise UserError(f"resolution: found {resolution}; expected 1e-30 to 1e30")
         if arithmetic == "float32" and resolution != 1:
             raise UserError("resolution: float32 has no steps; give it with arithmetic='fixed'")
-        budget, layout = ram_bytes_of(ram), FIXED.members if arithmetic == "fixed" else fields
+        budget, layout = ram_bytes_of(ram), DIALECTS[arithmetic].members
         self.sizes: Sizes = sizes_within(
             channels,
             horizon,
@@ -176,12 +156,13 @@ class StreamModel:
         """The rest of a model whose sizes are known."""
         self.arithmetic, self.resolution = arithmetic, resolution
         self.false_alarm_rate = false_alarm_rate
-        self._tick: Tick = (
-            FixedTick(self.sizes, false_alarm_rate, resolution)
+        self._numbers = (
+            Integers(self.sizes, false_alarm_rate, resolution)
             if arithmetic == "fixed"
-            else FloatTick(self.sizes, false_alarm_rate)
+            else Float32(self.sizes, false_alarm_rate)
         )
-        self.state: Any = self._tick.new_state()
+        self._tick = Tick(self._numbers)
+        self.state: Any = self._numbers.new_state()
         self._names: list[str] | None = None
         self._ahead: Ahead | None = None
         self._forecast: Floats | None = None
@@ -217,8 +198,7 @@ class StreamModel:
                 f"update: found a sample of shape {given.shape}; expected {self.sizes.channels} "
                 "numbers"
             )
-        raw, told = self._tick.learn(self.state, self._tick.samples(given))
-        self._push(raw)
+        told = self._tick.learn(self.state, self._numbers.samples(given))
         self._look_ahead()
         return Step(
             anomaly=told.anomaly,
@@ -234,29 +214,11 @@ class StreamModel:
     @property
     def dialect(self) -> Dialect:
         """What the C of the learner has of its arithmetic."""
-        return self._tick.dialect
+        return DIALECTS[self.arithmetic]
 
-    def samples(self, series: ArrayLike) -> Samples:
+    def samples(self, series: ArrayLike) -> Values:
         """[..., channels] as the C of the learner takes them: float32, or whole steps in int32."""
-        return self._tick.samples(np.asarray(series, np.float64))
-
-    def _push(self, raw: Samples) -> None:
-        state = self.state
-        position = int(state.counters[POSITION])
-        state.ring[position] = raw
-        state.counters[POSITION] = (position + 1) % self.sizes.ring
-        ticks = int(state.counters[TICKS]) + 1
-        if ticks >= TICKS_END:
-            back = self._wrap()
-            ticks -= back
-            state.pool_used[:] = np.maximum(state.pool_used - back, 0)
-        state.counters[TICKS] = ticks
-
-    def _wrap(self) -> int:
-        """By how much the count of ticks goes back, so that no schedule notices."""
-        periods = [s * p for s, p in zip(self.sizes.strides, self.sizes.pending, strict=True)]
-        period = int(np.lcm.reduce([32, *periods]))
-        return _WRAP_BY // period * period
+        return self._numbers.samples(np.asarray(series, np.float64))
 
     def _look_ahead(self) -> None:
         """Forecast as far as is due, and keep it."""
@@ -361,7 +323,7 @@ class StreamModel:
         dialect, rate = self.dialect, self.false_alarm_rate
         head = checkpoint_head(self.sizes, self._extra, dialect.members)
         return emit_learner(
-            dialect, self.sizes, rate, head, self._wrap(), name=name, version=VERSION
+            dialect, self.sizes, rate, head, wrap_back(self.sizes), name=name, version=VERSION
         )
 
     @classmethod
@@ -385,7 +347,7 @@ class StreamModel:
         if len(found.body) != model.ram_bytes:
             raise UserError("checkpoint: its state is not of its sizes; save the model again")
         fill_from_bytes(model.state, found.body, model.sizes, model.dialect.members)
-        model._tick.check(model.state)
+        model._numbers.check(model.state)
         return model
 
     def drift_from(self, checkpoint: bytes) -> Drift:
@@ -400,23 +362,5 @@ class StreamModel:
         )
         if ours != theirs:
             raise UserError("drift_from: the checkpoint is of a learner of other sizes")
-        now, then = self.state, other.state
-        moved = length = 0.0
-        for name in ("joint", "fast", "season", "direct"):
-            old = getattr(then, name).astype(np.float64)
-            moved += float(np.sum((getattr(now, name) - old) ** 2))
-            length += float(np.sum(old**2))
-        ratio = self._tick.scales(now) / self._tick.scales(then)
-        here, there = self._identities(now), self._identities(then)
-        return Drift(
-            int(now.counters[TICKS]) - int(then.counters[TICKS]),
-            float(np.sqrt(moved / max(length, 1e-12))),
-            float(np.max(np.maximum(ratio, 1 / ratio))),
-            tuple(sorted(here - there)),
-            tuple(sorted(there - here)),
-        )
-
-    @staticmethod
-    def _identities(state: Any) -> set[int]:
-        known = int(np.count_nonzero(state.pool_used)) if state.counters[CURRENT] >= 0 else 0
-        return {int(identity) for identity in state.pool_id[:known]}
+        scales = self._numbers.scales
+        return drift_between(self.state, other.state, scales(self.state), scales(other.state))

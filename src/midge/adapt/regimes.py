@@ -18,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from midge.adapt.mixing import AnyState, trust
+from midge.adapt.arithmetic import AnyState, Arithmetic, Mask, Number, Values
+from midge.adapt.judging import trust
 from midge.adapt.settings import Sizes
 from midge.adapt.state import (
     CURRENT,
@@ -33,12 +33,7 @@ from midge.adapt.state import (
     SINCE,
     SPREAD,
     TICKS,
-    State,
 )
-from midge.adapt.units import joint_steps
-
-Float32s = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 FIRST_TICKS = 64
 """Before it there is no regime."""
@@ -59,7 +54,6 @@ STORE_TICKS = 16
 ADVANTAGE_SLACK, LARGEST_ADVANTAGE = np.float32(0.2), np.float32(2)
 KNOWN_ALREADY = np.float32(0.25)
 """A search opens no new regime if one of the pool lost less than this of its evidence a tick."""
-_TINY = np.float32(1e-6)
 
 
 @dataclass(frozen=True)
@@ -75,126 +69,130 @@ class Change:
     is_new: bool = False
 
 
+def watch(a: Arithmetic, state: AnyState, features: Values, step: Values, known: Mask) -> Change:
+    """Follow the errors of all regimes, and change regime where they say so.
+
+    Args:
+        a: The learner's numbers.
+        state: Changed in place.
+        features: [joint features] of the tick before.
+        step: [channels], the step that the sample made.
+        known: Channels that were seen.
+    """
+    counters = state.counters
+    error, squares = _follow_errors(a, state, features, step, known)
+    if counters[TICKS] <= FIRST_TICKS:
+        return Change()
+    if counters[KNOWN] == 0:
+        _open(state, 0)
+        return Change(is_new=True)
+    counters[SINCE] = min(int(counters[SINCE]) + 1, 1 << 30)
+    drift = _is_change(a, state, error)
+    _compare(a, state, error - squares)
+    best = best_regime(state)
+    if state.pool_advantage[best] > a.numbers.recall_advantage:
+        drift = drift or best != counters[CURRENT]
+        _recall(a, state, best)
+        return Change(drift)
+    if counters[SEARCHING]:
+        return Change(drift, _search(a, state))
+    _settle(a, state, error)
+    return Change(drift)
+
+
 def best_regime(state: AnyState) -> int:
     """The place of the regime that forecasts best lately; -1 if there is none."""
     known = int(state.counters[KNOWN])
     return int(np.argmin(state.pool_error[:known])) if known else -1
 
 
-def watch(state: State, sizes: Sizes, features: Float32s, step: Float32s, known: Mask) -> Change:
-    """Follow the errors of all regimes, and change regime where they say so.
-
-    Args:
-        state: Changed in place.
-        sizes: Its dimensions.
-        features: [joint features] of the tick before.
-        step: [channels], the step that the sample made.
-        known: Channels that were seen.
-    """
-    counters, seen = state.counters, int(state.counters[KNOWN])
-    error = _relative_square(state, step - joint_steps(state.joint, features), known)
-    state.watch[ERROR] += RECENT * (error - state.watch[ERROR])
-    errors = step - joint_steps(state.pool[:seen], features)
-    squares = _relative_square(state, errors, known)
-    state.pool_error[:seen] += RECENT * (squares - state.pool_error[:seen])
-    if counters[TICKS] <= FIRST_TICKS:
-        return Change()
-    if seen == 0:
-        open_regime(state, 0)
-        return Change(is_new=True)
-    counters[SINCE] = min(int(counters[SINCE]) + 1, 1 << 30)
-    drift = _is_change(state, sizes, error)
-    _compare(state, error - squares)
-    best = best_regime(state)
-    if state.pool_advantage[best] > np.float32(sizes.settings.recall_advantage):
-        drift = drift or best != counters[CURRENT]
-        _recall(state, sizes, best)
-        return Change(drift)
-    if counters[SEARCHING]:
-        return Change(drift, _search(state, sizes))
-    _settle(state, error)
-    return Change(drift)
+def _follow_errors(
+    a: Arithmetic, state: AnyState, features: Values, step: Values, known: Mask
+) -> tuple[Number, Values]:
+    """The joint unit's error at this tick, and those of [known regimes]."""
+    ticks, seen = int(state.counters[TICKS]), int(state.counters[KNOWN])
+    coefficients = np.concatenate([state.joint[None], state.pool[:seen]])
+    errors = a.narrow(step - a.units.joint_steps(coefficients, features))
+    squares = a.measures.relative_squares(state, errors, known)
+    before = a.wide(np.append(state.watch[ERROR], state.pool_error[:seen]))
+    recent = a.towards(before, squares, a.constants.RECENT, ticks)
+    state.watch[ERROR], state.pool_error[:seen] = recent[0], recent[1:]
+    return squares[0], squares[1:]
 
 
-def _relative_square(state: State, errors: Float32s, known: Mask) -> Float32s:
-    """[...]: mean over channels of squared errors [..., channels], in units of the residual's."""
-    relative = errors / (state.residual + _TINY)
-    squares = np.minimum(relative * relative, LARGEST_SQUARE)
-    sums = np.add.accumulate(np.where(known, squares, np.float32(0)), axis=-1)[..., -1]
-    out: Float32s = np.divide(sums, np.float32(errors.shape[-1]))
-    return out
-
-
-def _is_change(state: State, sizes: Sizes, error: Float32s) -> bool:
+def _is_change(a: Arithmetic, state: AnyState, error: Number) -> bool:
     """Add a tick's evidence; True where it has just become enough."""
-    s, level = sizes.settings, state.watch[LEVEL]
-    excess = min(error / (level + _TINY), LARGEST_EXCESS)
-    slack = min(np.float32(s.change_slack) * _wildness(state), LARGEST_SLACK)
-    evidence = state.watch[EVIDENCE] + (excess - np.float32(1) - slack)
-    state.watch[EVIDENCE] = max(evidence, np.float32(0))
-    if state.counters[SEARCHING] or state.watch[EVIDENCE] <= np.float32(s.change_evidence):
+    c, level = a.constants, a.wide(state.watch[LEVEL])
+    excess = min(a.ratio(error, level + a.tiny), c.LARGEST_EXCESS)
+    slack = min(a.times(a.numbers.change_slack, _wildness(a, state)), c.LARGEST_SLACK)
+    before = a.with_room(state.watch[EVIDENCE], c.LARGEST_EXCESS)
+    evidence = max(before + (excess - a.one - slack), 0)
+    state.watch[EVIDENCE] = evidence
+    if state.counters[SEARCHING] or evidence <= a.numbers.change_evidence:
         return False
     state.watch[EVIDENCE] = 0
     state.counters[SEARCHING] = 1
     return True
 
 
-def _wildness(state: State) -> np.float32:
+def _wildness(a: Arithmetic, state: AnyState) -> Number:
     """How wild errors are, at least 1: the square of twice their spread.
 
     Noise of four channels has a spread of a half; where the dynamics bend, errors come in bursts,
     which are no evidence of anything.
     """
-    spread = max(np.float32(2) * state.watch[SPREAD], np.float32(1))
-    return np.float32(spread * spread)
+    spread = max(2 * a.wide(state.watch[SPREAD]), a.one)
+    return a.times(spread, spread)
 
 
-def _search(state: State, sizes: Sizes) -> bool:
-    """Recall a regime, or give up and open one: whether it did."""
-    s, counters = sizes.settings, state.counters
-    counters[SEARCHING] += 1
-    best = best_regime(state)
-    error = state.watch[ERROR]
-    if state.pool_error[best] < np.float32(s.recall_ratio) * error:
-        _recall(state, sizes, best)
-        return False
-    if counters[SEARCHING] == DOUBT_TICKS:
-        np.maximum(state.joint_variances, np.float32(s.doubt), out=state.joint_variances)
-    if counters[SEARCHING] <= s.search_ticks:
-        return False
-    likeliest = int(np.argmax(state.pool_advantage[: counters[KNOWN]]))
-    if state.pool_advantage[likeliest] >= -KNOWN_ALREADY * np.float32(s.search_ticks):
-        state.watch[LEVEL] = error
-        enter_regime(state, likeliest)
-        return False
-    open_regime(state, free_place(state, sizes))
-    return True
-
-
-def _compare(state: State, advantages: Float32s) -> None:
+def _compare(a: Arithmetic, state: AnyState, advantages: Values) -> None:
     """Add a tick's advantages [regimes] over the joint unit to the evidence for each regime.
 
     Paired in this way, what noise does to both forecasts cancels: regimes are told apart that raise
     the error by too little to be noticed by itself. Evidence against is kept in a search only.
     """
-    relative = advantages / ((state.watch[LEVEL] + _TINY) * _wildness(state))
-    bounded = np.minimum(np.maximum(relative, -LARGEST_ADVANTAGE), LARGEST_ADVANTAGE)
-    evidence = state.pool_advantage[: len(advantages)] + (bounded - ADVANTAGE_SLACK)
+    c, seen = a.constants, len(advantages)
+    usual = a.times(a.wide(state.watch[LEVEL]) + a.tiny, _wildness(a, state))
+    relative = a.ratios(advantages, usual)
+    bounded = np.minimum(np.maximum(relative, -c.LARGEST_ADVANTAGE), c.LARGEST_ADVANTAGE)
+    before = a.with_room(state.pool_advantage[:seen], c.LARGEST_ADVANTAGE)
+    evidence = a.narrow(before + (bounded - c.ADVANTAGE_SLACK))
     if not state.counters[SEARCHING]:
-        evidence = np.maximum(evidence, np.float32(0))
-    state.pool_advantage[: len(advantages)] = evidence
+        evidence = np.maximum(evidence, 0)
+    state.pool_advantage[:seen] = evidence
 
 
-def _recall(state: State, sizes: Sizes, place: int) -> None:
+def _search(a: Arithmetic, state: AnyState) -> bool:
+    """Recall a regime, or give up and open one: whether it did."""
+    n, counters = a.numbers, state.counters
+    counters[SEARCHING] += 1
+    best, error = best_regime(state), a.wide(state.watch[ERROR])
+    if state.pool_error[best] < a.part(error, n.recall_ratio):
+        _recall(a, state, best)
+        return False
+    if counters[SEARCHING] == DOUBT_TICKS:
+        np.maximum(state.joint_variances, n.doubt, out=state.joint_variances)
+    if counters[SEARCHING] <= a.sizes.settings.search_ticks:
+        return False
+    likeliest = int(np.argmax(state.pool_advantage[: counters[KNOWN]]))
+    if state.pool_advantage[likeliest] >= -n.known_loss:
+        state.watch[LEVEL] = error
+        _enter(state, likeliest)
+        return False
+    _open(state, _free_place(a.sizes, state))
+    return True
+
+
+def _recall(a: Arithmetic, state: AnyState, place: int) -> None:
     """The joint unit goes on from a regime's coefficients, and is believed."""
     state.joint[:] = state.pool[place]
-    trust(state, sizes)
+    trust(a, state)
     state.watch[ERROR] = state.pool_error[place]
     state.watch[LEVEL] = state.pool_level[place]
-    enter_regime(state, place, since=YOUNG_TICKS)
+    _enter(state, place, since=YOUNG_TICKS)
 
 
-def free_place(state: AnyState, sizes: Sizes) -> int:
+def _free_place(sizes: Sizes, state: AnyState) -> int:
     """An empty place of the pool, or the least recently used one but the present."""
     seen = int(state.counters[KNOWN])
     if seen < sizes.regimes:
@@ -204,7 +202,7 @@ def free_place(state: AnyState, sizes: Sizes) -> int:
     return int(np.argmin(used))
 
 
-def open_regime(state: AnyState, place: int) -> None:
+def _open(state: AnyState, place: int) -> None:
     """The joint unit as it is becomes a new regime."""
     counters = state.counters
     state.pool[place] = state.joint
@@ -214,10 +212,10 @@ def open_regime(state: AnyState, place: int) -> None:
     state.pool_id[place] = counters[NEXT_ID]
     counters[NEXT_ID] = min(int(counters[NEXT_ID]) + 1, (1 << 31) - 1)
     counters[KNOWN] = max(int(counters[KNOWN]), place + 1)
-    enter_regime(state, place)
+    _enter(state, place)
 
 
-def enter_regime(state: AnyState, place: int, since: int = 0) -> None:
+def _enter(state: AnyState, place: int, since: int = 0) -> None:
     """Make a regime the present one, that has been learned for so many ticks."""
     counters = state.counters
     counters[CURRENT] = place
@@ -228,18 +226,20 @@ def enter_regime(state: AnyState, place: int, since: int = 0) -> None:
     state.pool_used[place] = counters[TICKS]
 
 
-def _settle(state: State, error: Float32s) -> None:
+def _settle(a: Arithmetic, state: AnyState, error: Number) -> None:
     """Outside of a search: follow the usual level, and store the regime while it is calm."""
-    counters, current = state.counters, int(state.counters[CURRENT])
-    level = state.watch[LEVEL]
-    if error < LARGEST_SQUARE:
-        rate = LEVEL_RATES[0] if counters[SINCE] < YOUNG_TICKS else LEVEL_RATES[1]
-        rise = min(error / (level + _TINY), LARGEST_RISE)
-        away = rise - np.float32(1)
-        state.watch[SPREAD] += LEVEL_RATES[1] * (away * away - state.watch[SPREAD])
-        level = level + rate * (rise * level - level)
+    c, counters = a.constants, state.counters
+    ticks, current = int(counters[TICKS]), int(counters[CURRENT])
+    level = a.wide(state.watch[LEVEL])
+    if error < c.LARGEST_CALM:
+        rate = c.YOUNG_LEVEL_RATE if counters[SINCE] < YOUNG_TICKS else c.LEVEL_RATE
+        rise = min(a.share(error, level + a.tiny), c.LARGEST_RISE)
+        away = a.number(rise) - a.one
+        spread = a.wide(state.watch[SPREAD])
+        state.watch[SPREAD] = a.towards(spread, a.times(away, away), c.LEVEL_RATE, ticks)
+        level = a.towards(level, a.part(level, rise), rate, ticks)
         state.watch[LEVEL] = level
-    if counters[TICKS] % STORE_TICKS == 0 and state.watch[ERROR] < CALM * level:
+    if ticks % STORE_TICKS == 0 and state.watch[ERROR] < a.part(level, c.CALM):
         state.pool[current] = state.joint
         state.pool_level[current] = level
-        state.pool_used[current] = counters[TICKS]
+        state.pool_used[current] = ticks

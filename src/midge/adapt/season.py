@@ -8,12 +8,9 @@ a longer one is clearly better.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from midge.adapt.settings import Sizes
-from midge.adapt.state import PERIOD, TICKS, State
-
-Float32s = NDArray[np.float32]
+from midge.adapt.arithmetic import AnyState, Arithmetic, Values
+from midge.adapt.state import PERIOD, TICKS
 
 RATE = np.float32(0.002)
 LOOK_TICKS = 32
@@ -23,32 +20,30 @@ DEEP = np.float32(0.7)
 BETTER = np.float32(0.85)
 
 
-def follow_season(state: State, sizes: Sizes, sample: Float32s, past: Float32s) -> None:
+def follow_season(a: Arithmetic, state: AnyState, sample: Values, past: Values) -> None:
     """Take a sample into the distances, and change the period where a better one is found."""
-    ticks = int(state.counters[TICKS])
-    if ticks < sizes.ring:
+    ticks, ring = int(state.counters[TICKS]), a.sizes.ring
+    if ticks < ring:
         return
-    apart = np.abs(sample - past)
-    distances = np.add.accumulate(apart, axis=1)[:, -1]
-    rate = max(np.float32(1) / np.float32(ticks - sizes.ring + 1), RATE)
-    state.season_errors += rate * (distances - state.season_errors)
-    if ticks >= 2 * sizes.ring and ticks % LOOK_TICKS == 0:
-        period = _period(state, sizes)
+    distances, before = a.measures.distances(sample, past), a.wide(state.season_errors)
+    rate = a.rate(ticks - ring + 1, a.constants.SEASON_RATE)
+    state.season_errors[:] = a.towards(before, distances, rate, ticks)
+    if ticks >= 2 * ring and ticks % LOOK_TICKS == 0:
+        period = _period(a, state)
         if period != state.counters[PERIOD]:
             state.counters[PERIOD] = period
             state.season[:] = 0
-            state.season_upper[:] = 0
-            state.season_variances[:] = np.float32(sizes.settings.prior)
+            getattr(state, f"season_{a.factor}")[:] = 0
+            state.season_variances[:] = a.numbers.prior
 
 
-def _period(state: State, sizes: Sizes) -> int:
+def _period(a: Arithmetic, state: AnyState) -> int:
     """The present period, or the one that should replace it. `season_errors[i]` is lag i + 1."""
-    present = int(state.counters[PERIOD])
-    largest = np.maximum.accumulate(state.season_errors)
-    depths = state.season_errors / (largest + np.float32(1e-9))
-    best, depth = present, np.float32(1)
-    for lag in range(sizes.settings.shortest_season, sizes.longest_season + 1):
-        if depths[lag - 1] < CLEARLY * depth:
+    c, present, distances = a.constants, int(state.counters[PERIOD]), a.wide(state.season_errors)
+    depths = a.measures.depths(distances, np.maximum.accumulate(distances))
+    best, depth = present, a.whole
+    for lag in range(a.sizes.settings.shortest_season, a.sizes.longest_season + 1):
+        if depths[lag - 1] < a.part(depth, c.CLEARLY):
             best, depth = lag, depths[lag - 1]
-    better = depth < DEEP and depth < BETTER * depths[present - 1]
-    return best if better else present
+    is_better = depth < c.DEEP and depth < a.part(depths[present - 1], c.BETTER)
+    return best if is_better else present

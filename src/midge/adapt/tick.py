@@ -1,26 +1,19 @@
-"""One tick of a learner, whatever its arithmetic, and how float32 does it.
+"""One tick of a learner, whatever its arithmetic.
 
-`StreamModel` keeps a state and asks a `Tick` to change it; `midge.adapt.fixed.tick` is the other
-one.
+In order: what is missing is filled in; the surprise is measured; regimes are watched; units learn;
+forecasts that came due are judged; season and normaliser follow; the sample enters the past; the
+next ticks are forecast.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from midge.adapt import anomaly, learning, mixing, normalise, regimes, season
-from midge.adapt.dialect import FLOAT32, Dialect
-from midge.adapt.settings import Sizes
-from midge.adapt.state import POSITION, TICKS, State, check_sound, new_state
-from midge.adapt.units import Forecaster, joint_features
-
-Float32s = NDArray[np.float32]
-Samples = NDArray[Any]
-Mask = NDArray[np.bool_]
+from midge.adapt import judging, learning, past, regimes, season
+from midge.adapt.arithmetic import Ahead, AnyState, Arithmetic, Mask, Number, Values
+from midge.adapt.state import TICKS
 
 
 @dataclass(frozen=True)
@@ -38,128 +31,72 @@ class Told:
     is_flagged: bool
 
 
-class Ahead(Protocol):
-    """Forecasts from one state."""
+class Tick:
+    """What a learner does with its state.
 
-    def until(self, lead: int) -> Samples:
-        """[lead, units, channels], in units of the channels."""
+    Args:
+        arithmetic: Of the state's numbers.
+    """
 
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self.arithmetic = arithmetic
 
-class Tick(Protocol):
-    """What a learner does, in one arithmetic."""
-
-    dialect: Dialect
-
-    def new_state(self) -> Any:
-        """The state before the first sample."""
-
-    def samples(self, given: NDArray[Any]) -> Samples:
-        """[..., channels], from the user's units as the C takes them."""
-
-    def learn(self, state: Any, given: Samples) -> tuple[Samples, Told]:
-        """All that changes with a sample, but the past.
-
-        Returns:
-            The sample with what is missing filled in, and what it told.
-        """
-
-    def ahead(self, state: Any) -> Ahead:
-        """Forecasts from the last sample on."""
-
-    def look_ahead(self, state: Any, ahead: Ahead) -> None:
-        """Keep what is due for judgement, and what is expected next."""
-
-    def forecast(self, state: Any, ahead: Ahead, rows: int) -> NDArray[Any]:
-        """[rows, channels], in the user's units."""
-
-    def scales(self, state: Any) -> NDArray[np.float64]:
-        """[channels], in the user's units."""
-
-    def check(self, state: Any) -> None:
-        """Raise a `UserError` where no learner can have such a state."""
-
-
-class FloatTick:
-    """In float32, in the order that is written here."""
-
-    dialect = FLOAT32
-
-    def __init__(self, sizes: Sizes, false_alarm_rate: float) -> None:
-        self._sizes, self._rate = sizes, np.float32(false_alarm_rate)
-
-    def new_state(self) -> State:
-        """The state before the first sample."""
-        return new_state(self._sizes)
-
-    def samples(self, given: NDArray[Any]) -> Float32s:
-        """As float32; what is too large becomes infinite."""
-        with np.errstate(over="ignore"):
-            return np.asarray(given, np.float32)
-
-    def learn(self, state: State, given: Float32s) -> tuple[Float32s, Told]:
-        """All that changes with a sample, but the past."""
-        known = np.abs(given) < normalise.LARGEST_INPUT
-        raw = np.where(known, given, np.float32(0))
-        change, probability = regimes.Change(), np.float32(1)
+    def learn(self, state: AnyState, given: Values) -> Told:
+        """Take in a sample [channels], as `Arithmetic.samples` gives it: all but forecasts."""
+        a = self.arithmetic
+        raw, known = a.received(given)
+        change, probability = regimes.Change(), a.certain
         if state.counters[TICKS] == 0:
-            normalise.begin(state, raw)
+            a.normalise.begin(state, raw)
         else:
-            raw = np.where(known, raw, normalise.filled_in(state))
+            raw = np.where(known, raw, a.normalise.filled_in(state))
             change, probability = self._learn(state, raw, known)
-        normalise.follow(state, self._sizes, raw)
-        return raw, Told(change, float(probability), bool(probability < self._rate))
+        a.normalise.follow(state, a.sizes, raw)
+        past.push(state, a.sizes, raw)
+        anomaly = float(probability) / float(a.certain)
+        return Told(change, anomaly, bool(probability < a.false_alarm_rate))
 
-    def _learn(self, state: State, raw: Float32s, known: Mask) -> tuple[regimes.Change, np.float32]:
+    def _learn(self, state: AnyState, raw: Values, known: Mask) -> tuple[regimes.Change, Number]:
         """All that learns from a sample in units of its channels."""
-        sizes, longest = self._sizes, self._sizes.settings.stuck_ticks
-        sample, past = normalise.normalised(state, raw), self._past(state)
-        last = state.ring[(state.counters[POSITION] - 1) % sizes.ring]
-        state.repeats[:] = np.where(raw == last, np.minimum(state.repeats + 1, longest), 0)
+        a, longest = self.arithmetic, self.arithmetic.sizes.settings.stuck_ticks
+        sample, before = a.normalise.normalised(state, raw), self._past(state)
+        is_same = raw == past.last(state, a.sizes)
+        state.repeats[:] = np.where(is_same, np.minimum(state.repeats + 1, longest), 0)
         learned = known & (state.repeats < longest)
-        change, probability = regimes.Change(), np.float32(1)
-        if known.any():
-            surprise = anomaly.surprise_of(state, sample, known)
-            probability = anomaly.probability_of(state, surprise)
-            features = joint_features(past, sizes.joint_lags)
-            change = regimes.watch(state, sizes, features, sample - past[0], known)
-            learning.learn(state, sizes, past, sample, learned)
-            mixing.judge(state, sizes, sample, past, known)
-            season.follow_season(state, sizes, sample, past)
+        if not known.any():
+            return regimes.Change(), a.certain
+        surprise = a.anomaly.surprise_of(state, sample, known)
+        probability = a.anomaly.probability_of(state, surprise)
+        features = a.units.FEATURES.joint(before, a.sizes.joint_lags)
+        change = regimes.watch(a, state, features, sample - before[0], known)
+        learning.learn(a, state, before, sample, learned)
+        judging.judge(a, state, sample, before, known)
+        season.follow_season(a, state, sample, before)
         return change, probability
 
-    def _past(self, state: State) -> Float32s:
+    def _past(self, state: AnyState) -> Values:
         """[ring, channels] in units of the channels, the last sample first."""
-        return normalise.normalised(state, backwards(state))
+        a = self.arithmetic
+        return a.normalise.normalised(state, a.wide(past.backwards(state)))
 
-    def ahead(self, state: State) -> Forecaster:
+    def ahead(self, state: AnyState) -> Ahead:
         """Forecasts from the last sample on."""
-        best = regimes.best_regime(state)
+        a, best = self.arithmetic, regimes.best_regime(state)
         regime = state.pool[best] if best >= 0 else state.joint
-        return Forecaster(state, self._sizes, self._past(state), regime)
+        return a.units.forecaster(state, a.sizes, self._past(state), regime)
 
-    def look_ahead(self, state: State, ahead: Ahead) -> None:
+    def look_ahead(self, state: AnyState, ahead: Ahead) -> None:
         """Keep what is due for judgement, and what is expected next."""
-        forecasts = ahead.until(mixing.furthest_due(state, self._sizes))
-        mixing.keep(state, self._sizes, forecasts)
-        shares = mixing.weights(state, self._sizes)
-        state.expected[:] = mixing.mixed(self._sizes, shares, forecasts[:1])[0]
+        a = self.arithmetic
+        lead = judging.furthest_due(a.sizes, int(state.counters[TICKS]))
+        forecasts = ahead.until(lead)
+        judging.keep(a, state, forecasts)
+        shares = a.mixing.weights(state, a.sizes)
+        state.expected[:] = a.mixing.mixed(a.sizes, shares, forecasts[:1])[0]
 
-    def forecast(self, state: State, ahead: Ahead, rows: int) -> Float32s:
+    def forecast(self, state: AnyState, ahead: Ahead, rows: int) -> Values:
         """[rows, channels], in the user's units."""
-        shares = mixing.weights(state, self._sizes)
-        values = mixing.mixed(self._sizes, shares, ahead.until(rows))
-        return normalise.in_user_units(state, values)
-
-    def scales(self, state: State) -> NDArray[np.float64]:
-        """[channels], in the user's units."""
-        return state.scale.astype(np.float64)
-
-    def check(self, state: State) -> None:
-        """Raise a `UserError` where no learner can have such a state."""
-        check_sound(state, self._sizes)
-
-
-def backwards(state: Any) -> Samples:
-    """[ring, channels], past samples as they are kept, the last first."""
-    ring, position = state.ring, int(state.counters[POSITION])
-    return np.concatenate([ring[:position][::-1], ring[position:][::-1]])
+        a = self.arithmetic
+        shares = a.mixing.weights(state, a.sizes)
+        values = a.mixing.mixed(a.sizes, shares, ahead.until(rows))
+        return a.in_user_units(state, values)

@@ -10,8 +10,7 @@ constant; what is forecast is the step from the last sample. In the order of `se
 - regime: the best of the pool, of the joint unit's form.
 - persistence: the last sample.
 
-Time runs backwards in every window here: row 0 is the last sample, row 1 the one before. So lags
-stand in the order of their coefficients.
+What follows is float32's own: sums in ascending order, from their first term.
 """
 
 from __future__ import annotations
@@ -19,10 +18,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from midge.adapt.features import Features
+from midge.adapt.normalise import LARGEST_COEFFICIENT
 from midge.adapt.settings import DIRECT, FAST, JOINT, PERSISTENCE, REGIME, SEASON, UNITS, Sizes
 from midge.adapt.state import PERIOD, State
 
 Float32s = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 LARGEST_FEATURE = np.float32(16)
 LARGEST_VALUE = np.float32(1e4)
@@ -30,44 +32,33 @@ RANGE, REACH = np.float32(5), np.float32(3)
 """Forecasts stay within `RANGE` standard deviations of the mean or `REACH` of the last sample. What
 is iterated is not held to that: a value that is stopped looks to a unit like a turn."""
 SEASONAL = 3
-
-
-def clipped(values: Float32s) -> Float32s:
-    """Samples as features."""
-    out: Float32s = np.minimum(np.maximum(values, -LARGEST_FEATURE), LARGEST_FEATURE)
-    return out
-
-
-def joint_features(past: Float32s, lags: int) -> Float32s:
-    """[1 + lags * channels]: the constant; every channel at lag 0; every channel at lag 1; ..."""
-    return np.concatenate([np.ones(1, np.float32), clipped(past[:lags]).reshape(-1)])
-
-
-def lag_features(past: Float32s, lags: int, ago: int = 0) -> Float32s:
-    """[1 + lags, channels], as they were `ago` ticks before."""
-    return _with_constant(clipped(past[ago : ago + lags]))
-
-
-def season_features(past: Float32s, lags: int, period: int) -> Float32s:
-    """[1 + lags + 3, channels]: lags, then lags `period` - 2, `period` - 1 and `period`."""
-    seasonal = past[period - 2 : period - 2 + SEASONAL]
-    return _with_constant(clipped(np.concatenate([past[:lags], seasonal])))
-
-
-def _with_constant(features: Float32s) -> Float32s:
-    return np.concatenate([np.ones((1, features.shape[1]), np.float32), features])
+FEATURES = Features(np.float32(1), LARGEST_FEATURE)
 
 
 def joint_steps(coefficients: Float32s, features: Float32s) -> Float32s:
     """[..., channels]: coefficients [..., features, channels] times features [features]."""
-    sums: Float32s = np.add.accumulate(coefficients * features[:, None], axis=-2)[..., -1, :]
-    return sums
+    return channel_steps(coefficients, features[:, None])
 
 
 def channel_steps(coefficients: Float32s, features: Float32s) -> Float32s:
-    """[channels]: coefficients [features, channels] times features of the same shape."""
-    sums: Float32s = np.add.accumulate(coefficients * features, axis=0)[-1]
+    """[..., channels]: coefficients [..., features, channels] times features of that shape."""
+    sums: Float32s = np.add.accumulate(coefficients * features, axis=-2)[..., -1, :]
     return sums
+
+
+def move(
+    coefficients: Float32s, gains: Float32s, errors: Float32s, credit: Float32s, learned: Mask
+) -> None:
+    """Coefficients [features, channels] by gains [channels, features] times errors, on credit."""
+    reach = np.add.accumulate(np.abs(gains), axis=1)[:, -1]
+    wish = reach * np.abs(errors)
+    short = wish > credit
+    part = np.where(short, credit / np.maximum(wish, np.float32(1e-30)), np.float32(1))
+    errors = np.where(learned, errors * part, np.float32(0))
+    credit -= np.where(learned, np.where(short, credit, wish), np.float32(0))
+    moved = coefficients + gains.T * errors
+    np.minimum(moved, LARGEST_COEFFICIENT, out=moved)
+    np.maximum(moved, -LARGEST_COEFFICIENT, out=coefficients)
 
 
 def limits(state: State, last: Float32s) -> tuple[Float32s, Float32s]:
@@ -77,6 +68,11 @@ def limits(state: State, last: Float32s) -> tuple[Float32s, Float32s]:
     low = np.minimum(middle - RANGE * spread, last - REACH * spread)
     high = np.maximum(middle + RANGE * spread, last + REACH * spread)
     return low, high
+
+
+def forecaster(state: State, sizes: Sizes, past: Float32s, regime: Float32s) -> Forecaster:
+    """Forecasts from one state."""
+    return Forecaster(state, sizes, past, regime)
 
 
 class Forecaster:
@@ -98,7 +94,7 @@ class Forecaster:
         self._values = np.empty((horizon + 1, len(self._ITERATED), channels), np.float32)
         self._values[0] = past[0]
         self._features = np.empty((len(self._ITERATED), horizon + len(past), channels), np.float32)
-        self._features[:, horizon:] = clipped(past)
+        self._features[:, horizon:] = FEATURES.clipped(past)
         self._joint = np.stack([state.joint, regime])
         self._joint_terms = np.empty_like(self._joint)
         self._joint_terms[:, 0] = self._joint[:, 0]
@@ -140,13 +136,13 @@ class Forecaster:
         reached = self._values[self._made] + steps
         reached = np.minimum(np.maximum(reached, -LARGEST_VALUE), LARGEST_VALUE)
         self._values[self._made + 1] = reached
-        features[:, now - 1] = clipped(reached)
+        features[:, now - 1] = FEATURES.clipped(reached)
         self._made += 1
 
     def _direct_ends(self, past: Float32s) -> Float32s:
         """[1 + direct anchors, channels]: the last sample, then the forecast of each anchor."""
-        features = lag_features(past, self._sizes.settings.direct_lags)
-        steps = np.add.accumulate(self._state.direct * features, axis=1)[:, -1]
+        features = FEATURES.lags(past, self._sizes.settings.direct_lags)
+        steps = channel_steps(self._state.direct, features)
         ends = np.minimum(np.maximum(past[0] + steps, self._low), self._high)
         return np.concatenate([past[:1], ends])
 

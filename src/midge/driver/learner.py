@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midge.adapt import StreamModel
-from midge.adapt.tick import Samples
+from midge.adapt.arithmetic import Values
 from midge.driver.application_cycles import stream_cycles
 from midge.driver.learner_stream import FORECAST, RESTORE, SAVE, LearnerStream
 from midge.errors import DoesNotFitError, UserError
@@ -164,7 +164,7 @@ class LearnerArtifact:
     def _cost(
         self,
         machine: StreamMachine,
-        samples: Samples,
+        samples: Values,
         does: int,
         chunks: list[Fed],
         states: list[bytes],
@@ -210,7 +210,7 @@ class LearnerArtifact:
     def _again(
         self,
         machine: StreamMachine,
-        samples: Samples,
+        samples: Values,
         does: int,
         states: list[bytes],
         restored: bytes | None,

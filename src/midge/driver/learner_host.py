@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from midge.adapt import StreamModel, Trace
+from midge.adapt.arithmetic import Values
 from midge.adapt.engine import TWIN, Engine
-from midge.adapt.tick import Samples
 from midge.driver.learner_stream import digest_of, kinds_of
 from midge.errors import ToolError, UserError
 from midge.toolchain import build_host_library
@@ -80,7 +80,7 @@ class HostLearner:
             told["drift"].astype(bool),
         )
 
-    def _rows(self, series: ArrayLike) -> Samples:
+    def _rows(self, series: ArrayLike) -> Values:
         rows = np.asarray(series)
         if rows.ndim != 2 or rows.shape[1] != self._shape[1]:
             raise UserError(
@@ -88,7 +88,7 @@ class HostLearner:
             )
         return np.ascontiguousarray(self._model.samples(rows))
 
-    def _update(self, row: Samples, told: NDArray[np.void], ahead: Samples | None) -> None:
+    def _update(self, row: Values, told: NDArray[np.void], ahead: Values | None) -> None:
         place = None if ahead is None else ctypes.c_void_p(ahead.ctypes.data)
         sample, step = (ctypes.c_void_p(array.ctypes.data) for array in (row, told))
         self._c.learner_update(self._state, sample, step, place)

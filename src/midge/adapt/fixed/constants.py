@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midge.adapt import anomaly, learning, mixing, normalise, regimes, season, units
+from midge.adapt import anomaly, learning, measures, normalise, regimes, season, units
 from midge.adapt.fixed.arithmetic import q
 
 LARGEST_FEATURE = q(units.LARGEST_FEATURE, 20)
@@ -11,7 +11,7 @@ RANGE, REACH = int(units.RANGE), int(units.REACH)
 LARGEST_ERROR = q(learning.LARGEST_ERROR, 20)
 SLOWEST = q(normalise.SLOWEST, 31)
 OUTLIER = q(normalise.OUTLIER, 20)
-LARGEST_JUDGED = q(mixing.LARGEST_SQUARE**0.5, 20)
+LARGEST_JUDGED = q(measures.LARGEST_JUDGED**0.5, 20)
 """An error, not its square."""
 RECENT = q(regimes.RECENT, 31)
 LARGEST_SURPRISE = q(regimes.LARGEST_SQUARE**0.5, 20)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from midge.adapt.arithmetic import Numbers
 from midge.adapt.fixed.arithmetic import LIMIT, q
 from midge.adapt.regimes import KNOWN_ALREADY
 from midge.adapt.settings import Settings, Sizes
@@ -32,38 +33,6 @@ class Memory:
     unforget: int
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Settings of these names, as integers.
-
-    Attributes:
-        joint, fast, season, direct: Memories.
-        prior, largest_variance, doubt: Variances (`covariance.py`).
-        movement_rate, movement_reserve: Q16.
-        fitness_rate: One less the memory of fitness, Q31.
-        change_slack, change_evidence, recall_advantage: Q20.
-        known_loss: What evidence a regime may have lost in a search that opens no new one, Q20.
-        recall_ratio, trust: Q24.
-    """
-
-    joint: Memory
-    fast: Memory
-    season: Memory
-    direct: Memory
-    prior: int
-    largest_variance: int
-    doubt: int
-    movement_rate: int
-    movement_reserve: int
-    fitness_rate: int
-    change_slack: int
-    change_evidence: int
-    recall_advantage: int
-    known_loss: int
-    recall_ratio: int
-    trust: int
-
-
 def variance_of(value: float) -> int:
     """A variance as a word: 24 digits behind a leading one, and above them an exponent."""
     mantissa, exponent = math.frexp(value)
@@ -74,7 +43,7 @@ def variance_of(value: float) -> int:
 
 @lru_cache(maxsize=64)
 def numbers_of(s: Settings) -> Numbers:
-    """Settings as integers."""
+    """Settings as integers: variances as words, credit Q16, numbers, shares and rates."""
     return Numbers(
         joint=_memory(s.joint_memory),
         fast=_memory(s.fast_memory),

@@ -8,8 +8,20 @@ every forecast is held anyway.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from midge.adapt.fixed.arithmetic import LIMIT, ONE, Int64s, narrow, root, rounded, wide, within
+from midge.adapt.features import Features
+from midge.adapt.fixed.arithmetic import (
+    INT32_MAX,
+    LIMIT,
+    ONE,
+    Int64s,
+    narrow,
+    quotient,
+    root,
+    rounded,
+    wide,
+)
 from midge.adapt.fixed.constants import LARGEST_FEATURE, RANGE, REACH
 from midge.adapt.fixed.numbers import direct_parts
 from midge.adapt.fixed.state import FixedState
@@ -17,40 +29,38 @@ from midge.adapt.settings import DIRECT, FAST, JOINT, PERSISTENCE, REGIME, SEASO
 from midge.adapt.state import PERIOD
 from midge.adapt.units import SEASONAL
 
+Int32s = NDArray[np.int32]
+Mask = NDArray[np.bool_]
 
-def clipped(values: Int64s) -> Int64s:
-    """Samples as features."""
-    return within(values, LARGEST_FEATURE)
-
-
-def joint_features(past: Int64s, lags: int) -> Int64s:
-    """[1 + lags * channels]: the constant; every channel at lag 0; every channel at lag 1; ..."""
-    return np.concatenate([np.full(1, ONE), clipped(past[:lags]).reshape(-1)])
+FEATURES = Features(ONE, LARGEST_FEATURE)
 
 
-def lag_features(past: Int64s, lags: int, ago: int = 0) -> Int64s:
-    """[1 + lags, channels], as they were `ago` ticks before."""
-    return _with_constant(clipped(past[ago : ago + lags]))
-
-
-def season_features(past: Int64s, lags: int, period: int) -> Int64s:
-    """[1 + lags + 3, channels]: lags, then lags `period` - 2, `period` - 1 and `period`."""
-    seasonal = past[period - 2 : period - 2 + SEASONAL]
-    return _with_constant(clipped(np.concatenate([past[:lags], seasonal])))
-
-
-def _with_constant(features: Int64s) -> Int64s:
-    return np.concatenate([np.full((1, features.shape[1]), ONE), features])
-
-
-def joint_steps(coefficients: Int64s, features: Int64s) -> Int64s:
+def joint_steps(coefficients: Int32s, features: Int64s) -> Int64s:
     """[..., channels]: coefficients [..., features, channels] times features [features]."""
-    return narrow(rounded(np.sum(coefficients * features[:, None], axis=-2), 22))
+    return channel_steps(coefficients, features[:, None])
 
 
-def channel_steps(coefficients: Int64s, features: Int64s) -> Int64s:
+def channel_steps(coefficients: Int32s, features: Int64s) -> Int64s:
     """[..., channels]: coefficients [..., features, channels] times features of that shape."""
-    return narrow(rounded(np.sum(coefficients * features, axis=-2), 22))
+    return narrow(rounded(np.sum(wide(coefficients) * features, axis=-2), 22))
+
+
+def move(
+    coefficients: Int32s, gains: Int64s, errors: Int64s, credit: Int32s, learned: Mask
+) -> None:
+    """Coefficients [features, channels] by gains [channels, features] times errors, on credit.
+
+    What a movement costs is rounded up, what of an error is left for too little credit down.
+    """
+    left = wide(credit)
+    reach = np.minimum(np.abs(gains).sum(axis=1), INT32_MAX)
+    wish = np.minimum((reach * np.abs(errors) + ((1 << 22) - 1)) >> 22, INT32_MAX)
+    short = wish > left
+    part = quotient(left, np.maximum(wish, 1), 30)
+    counted = np.where(short, np.sign(errors) * (np.abs(errors) * part >> 30), errors)
+    counted = np.where(learned, counted, 0)
+    credit[:] = np.where(learned, np.where(short, 0, left - wish), left)
+    coefficients[:] = narrow(coefficients + rounded(gains.T * counted, 16))
 
 
 def limits(state: FixedState, last: Int64s) -> tuple[Int64s, Int64s]:
@@ -60,6 +70,11 @@ def limits(state: FixedState, last: Int64s) -> tuple[Int64s, Int64s]:
     low = np.minimum(middle - RANGE * spread, last - REACH * spread)
     high = np.maximum(middle + RANGE * spread, last + REACH * spread)
     return np.maximum(low, -LIMIT), np.minimum(high, LIMIT)
+
+
+def forecaster(state: FixedState, sizes: Sizes, past: Int64s, regime: Int32s) -> Forecaster:
+    """Forecasts from one state."""
+    return Forecaster(state, sizes, past, regime)
 
 
 class Forecaster:
@@ -74,13 +89,13 @@ class Forecaster:
 
     _ITERATED = (JOINT, REGIME, FAST, SEASON)
 
-    def __init__(self, state: FixedState, sizes: Sizes, past: Int64s, regime: Int64s) -> None:
+    def __init__(self, state: FixedState, sizes: Sizes, past: Int64s, regime: Int32s) -> None:
         self._state, self._sizes, self._last = state, sizes, past[0]
         horizon, channels = sizes.horizon, sizes.channels
         self._made = 0
         self._features = np.empty((len(self._ITERATED), horizon + len(past), channels), np.int64)
-        self._features[:, horizon:] = clipped(past)
-        self._joint = np.stack([wide(state.joint), regime])
+        self._features[:, horizon:] = FEATURES.clipped(past)
+        self._joint = wide(np.stack([state.joint, regime]))
         self._fast, self._season = wide(state.fast), wide(state.season)
         constants = np.stack([*self._joint[:, 0], self._fast[0], self._season[0]])
         self._constants = (constants + 2) >> 2
@@ -120,7 +135,7 @@ class Forecaster:
         sums[3] = np.sum(self._season[1:] * rows, axis=0)
 
         steps = narrow(rounded(sums, 22)) + self._constants
-        features[:, now - 1] = clipped(features[:, now] + steps)
+        features[:, now - 1] = FEATURES.clipped(features[:, now] + steps)
         self._made += 1
 
     def _direct_line(self, past: Int64s) -> Int64s:
@@ -129,8 +144,8 @@ class Forecaster:
         They are level behind the last.
         """
         z = self._sizes
-        features = lag_features(past, z.settings.direct_lags)
-        steps = channel_steps(wide(self._state.direct), features)
+        features = FEATURES.lags(past, z.settings.direct_lags)
+        steps = channel_steps(self._state.direct, features)
         ends = self._held(past[0] + steps)
         line = np.empty((z.horizon, z.channels), np.int64)
         start, value = 0, past[0]
