@@ -3,7 +3,11 @@
 The learner is written once: `tick.py`, and `regimes.py`, `learning.py`, `judging.py` and
 `season.py`, which it calls, take an `Arithmetic`. What is in here is all that there is twice, for
 float32 (`float32.py`) and for integers (`fixed/integers.py`): the form of numbers, what rounds, and
-stages whose order of operations is their arithmetic's own.
+stages whose order of operations is their arithmetic's own. Of these `covariance.py` carries a gain
+from column to column where float32 carries sums; `units.py` and `mixing.py` sum exactly, round once
+and go from anchor to anchor in equal steps; `normalise.py` moves an offset by whole steps;
+`anomaly.py` walks its histogram with a sum that is bounded; `measures.py` bounds an error before it
+is squared.
 
 Numbers have three forms, which are one in float32. A *number* is a sample in units of its channel,
 an error, evidence. A *share* is what a number is multiplied by or what two numbers are to each

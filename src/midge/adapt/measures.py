@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 LARGEST_JUDGED = np.float32(9)
 TINY = np.float32(1e-6)
-_TINIER = np.float32(1e-9)
+_TINY_DISTANCE = np.float32(1e-9)
 
 
 def relative_squares(state: State, errors: Float32s, known: Mask) -> Float32s:
@@ -39,4 +39,4 @@ def distances(sample: Float32s, past: Float32s) -> Float32s:
 
 def depths(distances: Float32s, largest: Float32s) -> Float32s:
     """Distances to the largest of shorter lags."""
-    return distances / (largest + _TINIER)
+    return distances / (largest + _TINY_DISTANCE)

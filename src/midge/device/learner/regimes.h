@@ -1,6 +1,17 @@
-/* Regimes: coefficients of the joint unit that are remembered, recognised and used again. When a change is told, a regime
-   recalled or opened, in any arithmetic: it stands behind `learner_errors.h` or `fixed_errors.h`, which say what a
-   `midge_number` is and how it is rounded. A share is what a number is multiplied by. */
+/* Regimes: coefficients of the joint unit that are remembered, recognised and used again. What is told, recalled, opened and
+   stored, in any arithmetic. It stands behind `learner_errors.h` or `fixed_errors.h`, which follow the errors and give, of
+   numbers (midge_number) and of shares, which numbers are multiplied by:
+
+   midge_larger(a, b), midge_smaller(a, b)
+   midge_scaled(a, b)                  a number times a number
+   midge_part(whole, share)            a share of a number
+   midge_ratio(a, b), midge_share(a, b)  a / b as a number, as a share; a >= 0, b > 0
+   midge_bounded_ratio(a, b, limit)    a / b as a number between -limit and limit, b > 0
+   midge_number_of(share)              a share as a number
+   midge_twice(value)                  or as much as there is room for
+   midge_with_room(evidence, room)     evidence, so low that it can grow by so much
+   midge_kept(evidence)                within what the state keeps
+   midge_followed(s, mean, seen, rate) where a mean goes at this tick */
 #include "learner_places.h"
 
 /* What happened to the regimes at a tick. */
