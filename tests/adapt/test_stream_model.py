@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from learner_support import held, learner_of
@@ -129,6 +132,21 @@ def test_steps_of_the_past_have_no_forecast(kind):
     model.update([1.0, 2.0])
     with pytest.raises(UserError, match="tick 1 is past, the model is at 2"):
         _ = step.forecast
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_goes_on_by_itself(kind, copied):
+    model = StreamModel(**SMALL, **kind)
+    series = oscillators([0.3])
+    for row in series[:100]:
+        model.update(row)
+    before, other = model.save(), copied(model)
+    for row in series[100:]:
+        other.update(row)
+    assert model.save() == before
+    for row in series[100:]:
+        model.update(row)
+    assert model.save() == other.save() != before
 
 
 def test_drift_from_a_checkpoint_is_told(kind):

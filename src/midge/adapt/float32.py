@@ -66,17 +66,18 @@ class Float32:
     one = whole = certain = np.float32(1)
     tiny = measures.TINY
     factor = "upper"
+    # Of the class: an instance that holds modules is not copied or pickled.
+    constants: ModuleType = constants
+    normalise: Normalise = normalise
+    anomaly: Anomaly = anomaly
+    measures: Measures = measures
+    covariance: Covariance = covariance
+    units: Units = units
+    mixing: Mixing = mixing
 
     def __init__(self, sizes: Sizes, false_alarm_rate: float) -> None:
         self.sizes, self.numbers = sizes, numbers_of(sizes.settings)
         self.false_alarm_rate = np.float32(false_alarm_rate)
-        self.constants: ModuleType = constants
-        self.normalise: Normalise = normalise
-        self.anomaly: Anomaly = anomaly
-        self.measures: Measures = measures
-        self.covariance: Covariance = covariance
-        self.units: Units = units
-        self.mixing: Mixing = mixing
 
     def new_state(self) -> State:
         """The state before the first sample."""

@@ -46,18 +46,19 @@ class Integers:
 
     one, whole, certain, tiny = ONE, 1 << 24, CERTAIN, 1
     factor = "factor"
+    # Of the class: an instance that holds modules is not copied or pickled.
+    constants: ModuleType = constants
+    normalise: Normalise = normalise
+    anomaly: Anomaly = anomaly
+    measures: Measures = measures
+    covariance: Covariance = covariance
+    units: Units = units
+    mixing: Mixing = mixing
 
     def __init__(self, sizes: Sizes, false_alarm_rate: float, resolution: float) -> None:
         check_fixed(sizes)
         self.sizes, self.numbers = sizes, numbers_of(sizes.settings)
         self.false_alarm_rate = round(false_alarm_rate * CERTAIN)
-        self.constants: ModuleType = constants
-        self.normalise: Normalise = normalise
-        self.anomaly: Anomaly = anomaly
-        self.measures: Measures = measures
-        self.covariance: Covariance = covariance
-        self.units: Units = units
-        self.mixing: Mixing = mixing
         self._resolution = resolution
 
     def new_state(self) -> FixedState:
