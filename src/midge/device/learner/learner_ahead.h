@@ -2,6 +2,13 @@
    for and kept where it is due, so that no more of a unit is remembered than it needs to go on. */
 #include "learner_regimes.h"
 
+/* So many leads of a unit of one channel in one round. */
+#ifdef MIDGE_HAS_FPU
+#define MIDGE_AT_ONCE 3
+#else
+#define MIDGE_AT_ONCE 1
+#endif
+
 /* Leads behind `from` up to `to`, on the way to an anchor or behind the last one. slot: where in `waiting` the forecast
    of lead `to` is kept; -1 where none is due. */
 struct midge_stretch {
@@ -11,7 +18,8 @@ struct midge_stretch {
 /* count, stretches: how far units go.
    waiting: where forecasts are kept; NULL where none are.
    asked: in how many stretches forecasts are mixed, into `mixed`, in units of the channel: in the first one, or in all.
-   view: the last samples. low, high: between what forecasts stay.
+   view: the last samples. low, high: between what forecasts stay. near: a number whose bits, without its sign and
+   shifted left, are less than that is a forecast as it is, and a feature as it is.
    shares: of units at each anchor, as far as asked for. */
 struct midge_ahead {
     int32_t count, asked;
@@ -20,6 +28,7 @@ struct midge_ahead {
     float (*waiting)[MIDGE_PERSISTENCE][MIDGE_CHANNELS];
     struct midge_view view;
     float low[MIDGE_CHANNELS], high[MIDGE_CHANNELS];
+    uint32_t near[MIDGE_CHANNELS];
     float shares[MIDGE_ANCHORS][MIDGE_UNITS][MIDGE_CHANNELS];
 };
 
@@ -59,17 +68,14 @@ MIDGE_KERNEL struct midge_share midge_share_of(const struct midge_ahead *a, cons
     return share;
 }
 
-MIDGE_KERNEL float midge_held(const struct midge_ahead *a, int32_t c, float value) {
-    value = MIDGE_UNLIKELY(value < a->low[c]) ? a->low[c] : value;
-    return MIDGE_UNLIKELY(value > a->high[c]) ? a->high[c] : value;
+/* What a unit adds to the forecast of a lead, `part` of the way along a stretch. */
+MIDGE_KERNEL float midge_term(struct midge_share share, float part, float value) {
+    return (share.start + part * share.gain) * value;
 }
 
-/* Add a unit's value to the forecast of a lead; units come in their order. */
-MIDGE_KERNEL void midge_mix(const struct midge_ahead *a, int32_t unit, int32_t c, int32_t lead,
-                            struct midge_share share, float value) {
-    float *const mixed = &a->mixed[lead - 1][c];
-    const float term = (share.start + midge_parts[lead - 1] * share.gain) * value;
-    *mixed = unit == 0 ? term : *mixed + term;
+MIDGE_KERNEL float midge_held(const struct midge_ahead *a, int32_t c, float value) {
+    value = value < a->low[c] ? a->low[c] : value;
+    return value > a->high[c] ? a->high[c] : value;
 }
 
 /* Keep a unit's value at the end of a stretch, if it is due. */
@@ -80,15 +86,20 @@ MIDGE_KERNEL void midge_keep(const MIDGE_LEARNER *s, const struct midge_ahead *a
     }
 }
 
-/* A unit that is iterated goes on by a step from what it has reached; returns the value as it sees it. */
-MIDGE_KERNEL float midge_reach(float *reached, float step) {
-    const float value = *reached + step;
-    *reached = value;
-    if (MIDGE_UNLIKELY(midge_is_beyond(value, MIDGE_LARGEST_FEATURE))) {
-        *reached = midge_within(value, MIDGE_LARGEST_VALUE);
-        return midge_signed_as(MIDGE_LARGEST_FEATURE, value);
+/* What a unit that is iterated reaches: where it goes on from, what it sees of that, and what it forecasts. */
+struct midge_reached {
+    float value, feature, forecast;
+};
+
+/* They are one number, unless it is large: then all three are found anew. */
+MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float value) {
+    struct midge_reached reached = {value, value, value};
+    if (MIDGE_UNLIKELY(midge_bits_f32(value) << 1 >= a->near[c])) {
+        reached.value = midge_within(value, MIDGE_LARGEST_VALUE);
+        reached.feature = midge_within(value, MIDGE_LARGEST_FEATURE);
+        reached.forecast = midge_held(a, c, reached.value);
     }
-    return value;
+    return reached;
 }
 
 /* The joint unit, and a regime. `rows` holds the last features twice, one behind the other, so that those from `newest`
@@ -98,33 +109,57 @@ struct midge_joint_walk {
     float rows[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
 };
 
-MIDGE_KERNEL void midge_joint_next(struct midge_joint_walk *walk, const float (*coefficients)[MIDGE_CHANNELS]) {
+MIDGE_KERNEL void midge_joint_next(const struct midge_ahead *a, struct midge_joint_walk *walk,
+                                   const float (*coefficients)[MIDGE_CHANNELS], float *forecast) {
     float step[MIDGE_CHANNELS];
     midge_joint_step(coefficients, walk->rows + walk->newest * MIDGE_CHANNELS, step);
     walk->newest = (walk->newest == 0 ? MIDGE_JOINT_LAGS : walk->newest) - 1;
+    float *const row = walk->rows + walk->newest * MIDGE_CHANNELS;
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-        const float feature = midge_reach(&walk->reached[c], step[c]);
-        walk->rows[walk->newest * MIDGE_CHANNELS + c] = feature;
-        walk->rows[(walk->newest + MIDGE_JOINT_LAGS) * MIDGE_CHANNELS + c] = feature;
+        const struct midge_reached reached = midge_reach(a, c, walk->reached[c] + step[c]);
+        walk->reached[c] = reached.value;
+        row[c] = reached.feature;
+        row[MIDGE_JOINT_LAGS * MIDGE_CHANNELS + c] = reached.feature;
+        forecast[c] = reached.forecast;
+    }
+}
+
+/* Add a row of values to forecasts, or begin with them. */
+MIDGE_KERNEL void midge_mix_row(float *mixed, int is_first, const struct midge_share *shares, float part,
+                                const float *values) {
+    if (is_first) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            mixed[c] = midge_term(shares[c], part, values[c]);
+        }
+    } else {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            mixed[c] += midge_term(shares[c], part, values[c]);
+        }
     }
 }
 
 MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t unit,
                                   const float (*coefficients)[MIDGE_CHANNELS]) {
     struct midge_joint_walk walk;
+    struct midge_share shares[MIDGE_CHANNELS];
+    float forecast[MIDGE_CHANNELS];
     walk.newest = 0;
     MIDGE_COPY(walk.rows, a->view.lags, sizeof walk.rows / 2u);
     MIDGE_COPY(walk.rows + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, a->view.lags, sizeof walk.rows / 2u);
     MIDGE_COPY(walk.reached, a->view.last, sizeof walk.reached);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
-        for (int32_t lead = x->from + 1; lead <= x->to; lead++) {
-            midge_joint_next(&walk, coefficients);
-            for (int32_t c = 0; c < MIDGE_CHANNELS && x < a->stretches + a->asked; c++) {
-                midge_mix(a, unit, c, lead, midge_share_of(a, x, unit, c), midge_held(a, c, walk.reached[c]));
+        const int is_mixed = x < a->stretches + a->asked;
+        for (int32_t c = 0; c < MIDGE_CHANNELS && is_mixed; c++) {
+            shares[c] = midge_share_of(a, x, unit, c);
+        }
+        for (int32_t lead = x->from; lead < x->to; lead++) {
+            midge_joint_next(a, &walk, coefficients, forecast);
+            if (is_mixed) {
+                midge_mix_row(a->mixed[lead], unit == 0, shares, midge_parts[lead], forecast);
             }
         }
         for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            midge_keep(s, a, x, unit, c, midge_held(a, c, walk.reached[c]));
+            midge_keep(s, a, x, unit, c, forecast[c]);
         }
     }
 }
@@ -155,59 +190,131 @@ MIDGE_KERNEL void midge_column(float *column, const float *rows, int32_t count, 
     }
 }
 
-/* The fast unit of a channel. */
-struct midge_fast_walk {
-    float coefficients[MIDGE_FAST_FEATURES], features[MIDGE_FAST_LAGS], reached;
+/* Where a unit of one channel is mixed in: forecasts from a lead on, and parts of the way. */
+struct midge_place {
+    float *mixed;
+    const float *parts;
+    struct midge_share share;
 };
 
-MIDGE_KERNEL float midge_fast_next(struct midge_fast_walk *walk) {
+MIDGE_KERNEL struct midge_place midge_place_of(const struct midge_ahead *a, const struct midge_stretch *x,
+                                               int32_t unit, int32_t c) {
+    const struct midge_place place = {&a->mixed[x->from][c], &midge_parts[x->from], midge_share_of(a, x, unit, c)};
+    return place;
+}
+
+/* To the lead that is `k` further. */
+MIDGE_KERNEL void midge_mix(const struct midge_place *place, int32_t k, float value) {
+    place->mixed[k * MIDGE_CHANNELS] += midge_term(place->share, place->parts[k], value);
+}
+
+MIDGE_KERNEL void midge_go_on(struct midge_place *place, int32_t leads) {
+    place->mixed += leads * MIDGE_CHANNELS;
+    place->parts += leads;
+}
+
+/* The fast unit of a channel. */
+struct midge_fast_walk {
+    float coefficients[MIDGE_FAST_FEATURES], features[MIDGE_FAST_LAGS];
+    struct midge_reached reached;
+};
+
+MIDGE_KERNEL float midge_fast_next(const struct midge_ahead *a, int32_t c, struct midge_fast_walk *walk) {
     const float *const coefficients = walk->coefficients;
     const float step = midge_add_own(coefficients[0], coefficients + 1, walk->features, MIDGE_FAST_LAGS);
-    midge_push(walk->features, MIDGE_FAST_LAGS, midge_reach(&walk->reached, step));
-    return walk->reached;
+    walk->reached = midge_reach(a, c, walk->reached.value + step);
+    midge_push(walk->features, MIDGE_FAST_LAGS, walk->reached.feature);
+    return walk->reached.forecast;
+}
+
+/* Leads of a stretch; place: NULL where they are not mixed. */
+MIDGE_KERNEL void midge_fast_some(const struct midge_ahead *a, int32_t c, struct midge_fast_walk *walk, int32_t leads,
+                                  struct midge_place *place) {
+    for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE) {
+        MIDGE_UNROLLED
+        for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
+            const float forecast = midge_fast_next(a, c, walk);
+            if (place) {
+                midge_mix(place, k, forecast);
+            }
+        }
+        if (place) {
+            midge_go_on(place, MIDGE_AT_ONCE);
+        }
+    }
+    for (; MIDGE_AT_ONCE > 1 && leads > 0; leads--) {
+        const float forecast = midge_fast_next(a, c, walk);
+        if (place) {
+            midge_mix(place, 0, forecast);
+            midge_go_on(place, 1);
+        }
+    }
 }
 
 MIDGE_PART void midge_fast_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
     struct midge_fast_walk walk;
-    walk.reached = a->view.last[c];
+    walk.reached.value = a->view.last[c];
     midge_column(walk.coefficients, s->fast[0], MIDGE_FAST_FEATURES, c);
     midge_column(walk.features, a->view.lags, MIDGE_FAST_LAGS, c);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
-        int32_t lead = x->from + 1;
         if (x < a->stretches + a->asked) {
-            const struct midge_share share = midge_share_of(a, x, MIDGE_FAST, c);
-            for (; lead <= x->to; lead++) {
-                midge_mix(a, MIDGE_FAST, c, lead, share, midge_held(a, c, midge_fast_next(&walk)));
-            }
+            struct midge_place place = midge_place_of(a, x, MIDGE_FAST, c);
+            midge_fast_some(a, c, &walk, x->to - x->from, &place);
+        } else {
+            midge_fast_some(a, c, &walk, x->to - x->from, NULL);
         }
-        for (; lead <= x->to; lead++) {
-            midge_fast_next(&walk);
-        }
-        midge_keep(s, a, x, MIDGE_FAST, c, midge_held(a, c, walk.reached));
+        midge_keep(s, a, x, MIDGE_FAST, c, walk.reached.forecast);
     }
 }
 
 /* The season unit of a channel. */
 struct midge_season_walk {
-    float coefficients[MIDGE_SEASON_FEATURES], features[MIDGE_SEASON_LAGS], seasonal[MIDGE_SEASONAL], reached;
+    float coefficients[MIDGE_SEASON_FEATURES], features[MIDGE_SEASON_LAGS], seasonal[MIDGE_SEASONAL];
+    struct midge_reached reached;
 };
 
 /* again: what comes next of the last season; what this lead makes takes its place, since it comes a season later. */
-MIDGE_KERNEL float midge_season_next(struct midge_season_walk *walk, float *again) {
+MIDGE_KERNEL float midge_season_next(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
+                                     float *again) {
     const float *const coefficients = walk->coefficients, *const seasonal = coefficients + 1 + MIDGE_SEASON_LAGS;
     const float near = midge_add_own(coefficients[0], coefficients + 1, walk->features, MIDGE_SEASON_LAGS);
     const float step = midge_add_own(near, seasonal, walk->seasonal, MIDGE_SEASONAL);
+    walk->reached = midge_reach(a, c, walk->reached.value + step);
     midge_push(walk->seasonal, MIDGE_SEASONAL, *again);
-    *again = midge_reach(&walk->reached, step);
-    midge_push(walk->features, MIDGE_SEASON_LAGS, *again);
-    return walk->reached;
+    midge_push(walk->features, MIDGE_SEASON_LAGS, walk->reached.feature);
+    *again = walk->reached.feature;
+    return walk->reached.forecast;
+}
+
+/* Leads of a stretch within a season. */
+MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
+                                    int32_t leads, float *again, struct midge_place *place) {
+    for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE, again += MIDGE_AT_ONCE) {
+        MIDGE_UNROLLED
+        for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
+            const float forecast = midge_season_next(a, c, walk, again + k);
+            if (place) {
+                midge_mix(place, k, forecast);
+            }
+        }
+        if (place) {
+            midge_go_on(place, MIDGE_AT_ONCE);
+        }
+    }
+    for (; MIDGE_AT_ONCE > 1 && leads > 0; leads--, again++) {
+        const float forecast = midge_season_next(a, c, walk, again);
+        if (place) {
+            midge_mix(place, 0, forecast);
+            midge_go_on(place, 1);
+        }
+    }
 }
 
 MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
     const int32_t behind = s->counters[MIDGE_PERIOD] - 2;
     struct midge_season_walk walk;
     float again[MIDGE_HORIZON];
-    walk.reached = a->view.last[c];
+    walk.reached.value = a->view.last[c];
     midge_column(walk.coefficients, s->season[0], MIDGE_SEASON_FEATURES, c);
     midge_column(walk.features, a->view.lags, MIDGE_SEASON_LAGS, c);
     for (int32_t k = 0; k < MIDGE_SEASONAL; k++) {
@@ -218,17 +325,18 @@ MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ah
     }
     int32_t at = 0;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
-        int32_t lead = x->from + 1;
-        if (x < a->stretches + a->asked) {
-            const struct midge_share share = midge_share_of(a, x, MIDGE_SEASON, c);
-            for (; lead <= x->to; lead++, at = at + 1 == behind ? 0 : at + 1) {
-                midge_mix(a, MIDGE_SEASON, c, lead, share, midge_held(a, c, midge_season_next(&walk, &again[at])));
+        const int is_mixed = x < a->stretches + a->asked;
+        struct midge_place place = midge_place_of(a, is_mixed ? x : a->stretches, MIDGE_SEASON, c);
+        for (int32_t lead = x->from, leads; lead < x->to; lead += leads) {
+            leads = midge_min(x->to - lead, behind - at);
+            if (is_mixed) {
+                midge_season_some(a, c, &walk, leads, again + at, &place);
+            } else {
+                midge_season_some(a, c, &walk, leads, again + at, NULL);
             }
+            at = at + leads == behind ? 0 : at + leads;
         }
-        for (; lead <= x->to; lead++, at = at + 1 == behind ? 0 : at + 1) {
-            midge_season_next(&walk, &again[at]);
-        }
-        midge_keep(s, a, x, MIDGE_SEASON, c, midge_held(a, c, walk.reached));
+        midge_keep(s, a, x, MIDGE_SEASON, c, walk.reached.forecast);
     }
 }
 
@@ -244,25 +352,28 @@ MIDGE_PART void midge_direct_ahead(const MIDGE_LEARNER *s, const struct midge_ah
         const float step = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
         ends[1 + place] = midge_held(a, c, a->view.last[c] + step);
     }
-    int32_t place = 1;
+    int32_t end = 1;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
-        place += place < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(place);
-        const float start = ends[place - 1], gain = ends[place] - start;
+        end += end < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(end);
+        const float start = ends[end - 1], gain = ends[end] - start;
         if (x < a->stretches + a->asked) {
-            const struct midge_share share = midge_share_of(a, x, MIDGE_DIRECT, c);
-            for (int32_t lead = x->from + 1; lead <= x->to; lead++) {
-                midge_mix(a, MIDGE_DIRECT, c, lead, share, start + gain * midge_direct_parts[lead - 1]);
+            struct midge_place place = midge_place_of(a, x, MIDGE_DIRECT, c);
+            for (int32_t lead = x->from; lead < x->to; lead++) {
+                midge_mix(&place, 0, start + gain * midge_direct_parts[lead]);
+                midge_go_on(&place, 1);
             }
         }
         midge_keep(s, a, x, MIDGE_DIRECT, c, start + gain * midge_direct_parts[x->to - 1]);
     }
 }
 
-MIDGE_KERNEL void midge_persistence_ahead(const struct midge_ahead *a, int32_t c) {
+MIDGE_PART void midge_persistence_ahead(const struct midge_ahead *a, int32_t c) {
+    const float last = a->view.last[c];
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->asked; x++) {
-        const struct midge_share share = midge_share_of(a, x, MIDGE_PERSISTENCE, c);
-        for (int32_t lead = x->from + 1; lead <= x->to; lead++) {
-            midge_mix(a, MIDGE_PERSISTENCE, c, lead, share, a->view.last[c]);
+        struct midge_place place = midge_place_of(a, x, MIDGE_PERSISTENCE, c);
+        for (int32_t lead = x->from; lead < x->to; lead++) {
+            midge_mix(&place, 0, last);
+            midge_go_on(&place, 1);
         }
     }
 }
@@ -274,6 +385,8 @@ MIDGE_KERNEL void midge_limit(const MIDGE_LEARNER *s, struct midge_ahead *a, int
     const float spread = midge_sqrt_f32(s->variance[c]) * inverse;
     a->low[c] = midge_least(middle - MIDGE_RANGE * spread, a->view.last[c] - MIDGE_REACH * spread);
     a->high[c] = midge_most(middle + MIDGE_RANGE * spread, a->view.last[c] + MIDGE_REACH * spread);
+    const float near = midge_least(midge_least(a->high[c], -a->low[c]), MIDGE_LARGEST_FEATURE);
+    a->near[c] = near > 0.0f ? midge_bits_f32(near) << 1 : 0;
 }
 
 /* All units, by what is planned. */
