@@ -9,15 +9,18 @@
 #define MIDGE_AT_ONCE 1
 #endif
 
-/* Leads behind `from` up to `to`, on the way to an anchor or behind the last one. slot: where in `waiting` the forecast
-   of lead `to` is kept; -1 where none is due. */
+/* Leads behind `from` up to `to`, on the way to an anchor or behind the last one.
+   before, after: shares of units, [units][channels], at the anchors around them.
+   slot: where in `waiting` the forecast of lead `to` is kept; -1 where none is due. */
 struct midge_stretch {
-    int16_t anchor, from, to, slot;
+    const float (*before)[MIDGE_CHANNELS], (*after)[MIDGE_CHANNELS];
+    int16_t from, to, slot;
 };
 
 /* count, stretches: how far units go.
-   waiting: where forecasts are kept; NULL where none are.
-   asked: in how many stretches forecasts are mixed, into `mixed`, in units of the channel: in the first one, or in all.
+   waiting: where forecasts are kept.
+   asked: in how many stretches forecasts are mixed, into `mixed`: in the first one, or in all.
+   expected: what is mixed for lead 1, in units of the channels; in those units everything else is added up.
    view: the last samples. low, high: between what forecasts stay. near: a number whose bits, without its sign and
    shifted left, are less than that is a forecast as it is, and a feature as it is.
    shares: of units at each anchor, as far as asked for. */
@@ -29,6 +32,7 @@ struct midge_ahead {
     struct midge_view view;
     float low[MIDGE_CHANNELS], high[MIDGE_CHANNELS];
     uint32_t near[MIDGE_CHANNELS];
+    float expected[MIDGE_CHANNELS];
     float shares[MIDGE_ANCHORS][MIDGE_UNITS][MIDGE_CHANNELS];
 };
 
@@ -40,19 +44,26 @@ MIDGE_KERNEL int32_t midge_slot(const MIDGE_LEARNER *s, int32_t anchor, int32_t 
 }
 
 /* Plan stretches up to the furthest forecast that is kept at this tick, or to the horizon's end. */
-MIDGE_KERNEL void midge_plan(const MIDGE_LEARNER *s, struct midge_ahead *a, int to_the_end) {
+MIDGE_KERNEL void midge_plan(const MIDGE_LEARNER *s, struct midge_ahead *a, int to_the_end, int is_kept) {
     int32_t first = 0, from = 0;
     a->count = 0;
     for (int32_t anchor = 0; anchor < MIDGE_ANCHORS; first += midge_pending[anchor], anchor++) {
-        const int32_t slot = midge_slot(s, anchor, first), to = midge_anchors[anchor];
-        const struct midge_stretch x = {(int16_t)anchor, (int16_t)from, (int16_t)to, (int16_t)slot};
-        a->stretches[anchor] = x;
+        const int32_t slot = is_kept ? midge_slot(s, anchor, first) : -1;
+        struct midge_stretch *const x = &a->stretches[anchor];
+        x->before = (const float(*)[MIDGE_CHANNELS])a->shares[midge_max(anchor - 1, 0)];
+        x->after = (const float(*)[MIDGE_CHANNELS])a->shares[anchor];
+        x->from = (int16_t)from;
+        x->to = (int16_t)midge_anchors[anchor];
+        x->slot = (int16_t)slot;
         a->count = to_the_end || slot >= 0 ? anchor + 1 : a->count;
-        from = to;
+        from = midge_anchors[anchor];
     }
     if (to_the_end && from < MIDGE_HORIZON) {
-        const struct midge_stretch x = {MIDGE_ANCHORS - 1, (int16_t)from, MIDGE_HORIZON, -1};
-        a->stretches[a->count++] = x;
+        struct midge_stretch *const x = &a->stretches[a->count++];
+        *x = a->stretches[MIDGE_ANCHORS - 1];
+        x->from = x->to;
+        x->to = MIDGE_HORIZON;
+        x->slot = -1;
     }
 }
 
@@ -61,10 +72,8 @@ struct midge_share {
     float start, gain;
 };
 
-MIDGE_KERNEL struct midge_share midge_share_of(const struct midge_ahead *a, const struct midge_stretch *x,
-                                               int32_t unit, int32_t c) {
-    const float start = a->shares[midge_max(x->anchor - 1, 0)][unit][c];
-    const struct midge_share share = {start, a->shares[x->anchor][unit][c] - start};
+MIDGE_KERNEL struct midge_share midge_share_of(const struct midge_stretch *x, int32_t unit, int32_t c) {
+    const struct midge_share share = {x->before[unit][c], x->after[unit][c] - x->before[unit][c]};
     return share;
 }
 
@@ -81,7 +90,7 @@ MIDGE_KERNEL float midge_held(const struct midge_ahead *a, int32_t c, float valu
 /* Keep a unit's value at the end of a stretch, if it is due. */
 MIDGE_KERNEL void midge_keep(const MIDGE_LEARNER *s, const struct midge_ahead *a, const struct midge_stretch *x,
                              int32_t unit, int32_t c, float value) {
-    if (a->waiting && x->slot >= 0) {
+    if (x->slot >= 0) {
         a->waiting[x->slot][unit][c] = midge_in_user_units(s, c, value);
     }
 }
@@ -91,37 +100,24 @@ struct midge_reached {
     float value, feature, forecast;
 };
 
-/* They are one number, unless it is large: then all three are found anew. */
-MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float value) {
-    struct midge_reached reached = {value, value, value};
-    if (MIDGE_UNLIKELY(midge_bits_f32(value) << 1 >= a->near[c])) {
-        reached.value = midge_within(value, MIDGE_LARGEST_VALUE);
-        reached.feature = midge_within(value, MIDGE_LARGEST_FEATURE);
-        reached.forecast = midge_held(a, c, reached.value);
-    }
+MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float sum) {
+    const float value = midge_within(sum, MIDGE_LARGEST_VALUE);
+    const struct midge_reached reached = {value, midge_within(sum, MIDGE_LARGEST_FEATURE), midge_held(a, c, value)};
     return reached;
 }
 
-/* The joint unit, and a regime. `rows` holds the last features twice, one behind the other, so that those from `newest`
-   on stand in a row, the newest first. */
-struct midge_joint_walk {
-    int32_t newest;
-    float rows[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
-};
+/* Whether these may be three numbers. */
+MIDGE_KERNEL int midge_is_far(const struct midge_ahead *a, int32_t c, float sum) {
+    return MIDGE_UNLIKELY(midge_bits_f32(sum) << 1 >= a->near[c]);
+}
 
-MIDGE_KERNEL void midge_joint_next(const struct midge_ahead *a, struct midge_joint_walk *walk,
-                                   const float (*coefficients)[MIDGE_CHANNELS], float *forecast) {
-    float step[MIDGE_CHANNELS];
-    midge_joint_step(coefficients, walk->rows + walk->newest * MIDGE_CHANNELS, step);
-    walk->newest = (walk->newest == 0 ? MIDGE_JOINT_LAGS : walk->newest) - 1;
-    float *const row = walk->rows + walk->newest * MIDGE_CHANNELS;
+MIDGE_KERNEL int midge_is_any_far(const struct midge_ahead *a, const float *sums) {
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-        const struct midge_reached reached = midge_reach(a, c, walk->reached[c] + step[c]);
-        walk->reached[c] = reached.value;
-        row[c] = reached.feature;
-        row[MIDGE_JOINT_LAGS * MIDGE_CHANNELS + c] = reached.feature;
-        forecast[c] = reached.forecast;
+        if (midge_is_far(a, c, sums[c])) {
+            return 1;
+        }
     }
+    return 0;
 }
 
 /* Add a row of values to forecasts, or begin with them. */
@@ -138,28 +134,64 @@ MIDGE_KERNEL void midge_mix_row(float *mixed, int is_first, const struct midge_s
     }
 }
 
+/* What all channels reach, in place of their sums. */
+struct midge_row {
+    float sums[MIDGE_CHANNELS], features[MIDGE_CHANNELS], forecasts[MIDGE_CHANNELS];
+};
+
+MIDGE_PART void midge_reach_row(const struct midge_ahead *a, struct midge_row *row) {
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        const struct midge_reached reached = midge_reach(a, c, row->sums[c]);
+        row->sums[c] = reached.value;
+        row->features[c] = reached.feature;
+        row->forecasts[c] = reached.forecast;
+    }
+}
+
+/* The joint unit, and a regime. `rows` holds the last features twice, one behind the other, so that those from `newest`
+   on stand in a row, the newest first. */
 MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t unit,
                                   const float (*coefficients)[MIDGE_CHANNELS]) {
-    struct midge_joint_walk walk;
+    float rows[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
     struct midge_share shares[MIDGE_CHANNELS];
-    float forecast[MIDGE_CHANNELS];
-    walk.newest = 0;
-    MIDGE_COPY(walk.rows, a->view.lags, sizeof walk.rows / 2u);
-    MIDGE_COPY(walk.rows + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, a->view.lags, sizeof walk.rows / 2u);
-    MIDGE_COPY(walk.reached, a->view.last, sizeof walk.reached);
+    struct midge_row far;
+    int32_t newest = 0;
+    MIDGE_COPY(rows, a->view.lags, sizeof rows / 2u);
+    MIDGE_COPY(rows + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, a->view.lags, sizeof rows / 2u);
+    MIDGE_COPY(reached, a->view.last, sizeof reached);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         const int is_mixed = x < a->stretches + a->asked;
         for (int32_t c = 0; c < MIDGE_CHANNELS && is_mixed; c++) {
-            shares[c] = midge_share_of(a, x, unit, c);
+            shares[c] = midge_share_of(x, unit, c);
         }
         for (int32_t lead = x->from; lead < x->to; lead++) {
-            midge_joint_next(a, &walk, coefficients, forecast);
-            if (is_mixed) {
-                midge_mix_row(a->mixed[lead], unit == 0, shares, midge_parts[lead], forecast);
+            float sums[MIDGE_CHANNELS];
+            midge_joint_step(coefficients, rows + newest * MIDGE_CHANNELS, sums);
+            newest = (newest == 0 ? MIDGE_JOINT_LAGS : newest) - 1;
+            float *const row = rows + newest * MIDGE_CHANNELS;
+            for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+                sums[c] = reached[c] + sums[c];
+            }
+            if (midge_is_any_far(a, sums)) {
+                MIDGE_COPY(far.sums, sums, sizeof sums);
+                midge_reach_row(a, &far);
+                MIDGE_COPY(reached, far.sums, sizeof reached);
+                MIDGE_COPY(row, far.features, sizeof sums);
+                MIDGE_COPY(row + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, far.features, sizeof sums);
+                if (is_mixed) {
+                    midge_mix_row(a->mixed[lead], unit == 0, shares, midge_parts[lead], far.forecasts);
+                }
+            } else {
+                MIDGE_COPY(reached, sums, sizeof reached);
+                MIDGE_COPY(row, sums, sizeof sums);
+                MIDGE_COPY(row + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, sums, sizeof sums);
+                if (is_mixed) {
+                    midge_mix_row(a->mixed[lead], unit == 0, shares, midge_parts[lead], sums);
+                }
             }
         }
         for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            midge_keep(s, a, x, unit, c, forecast[c]);
+            midge_keep(s, a, x, unit, c, midge_held(a, c, reached[c]));
         }
     }
 }
@@ -197,20 +229,23 @@ struct midge_place {
     struct midge_share share;
 };
 
-MIDGE_KERNEL struct midge_place midge_place_of(const struct midge_ahead *a, const struct midge_stretch *x,
-                                               int32_t unit, int32_t c) {
-    const struct midge_place place = {&a->mixed[x->from][c], &midge_parts[x->from], midge_share_of(a, x, unit, c)};
+MIDGE_KERNEL struct midge_place midge_first_place(const struct midge_ahead *a, int32_t c) {
+    const struct midge_place place = {&a->mixed[0][c], midge_parts, {0.0f, 0.0f}};
     return place;
 }
 
-/* To the lead that is `k` further. */
+/* To the lead that is `k` further; place: NULL where nothing is mixed. */
 MIDGE_KERNEL void midge_mix(const struct midge_place *place, int32_t k, float value) {
-    place->mixed[k * MIDGE_CHANNELS] += midge_term(place->share, place->parts[k], value);
+    if (place) {
+        place->mixed[k * MIDGE_CHANNELS] += midge_term(place->share, place->parts[k], value);
+    }
 }
 
 MIDGE_KERNEL void midge_go_on(struct midge_place *place, int32_t leads) {
-    place->mixed += leads * MIDGE_CHANNELS;
-    place->parts += leads;
+    if (place) {
+        place->mixed += leads * MIDGE_CHANNELS;
+        place->parts += leads;
+    }
 }
 
 /* The fast unit of a channel. */
@@ -219,46 +254,58 @@ struct midge_fast_walk {
     struct midge_reached reached;
 };
 
-MIDGE_KERNEL float midge_fast_next(const struct midge_ahead *a, int32_t c, struct midge_fast_walk *walk) {
+MIDGE_KERNEL float midge_fast_sum(const struct midge_fast_walk *walk) {
     const float *const coefficients = walk->coefficients;
-    const float step = midge_add_own(coefficients[0], coefficients + 1, walk->features, MIDGE_FAST_LAGS);
-    walk->reached = midge_reach(a, c, walk->reached.value + step);
-    midge_push(walk->features, MIDGE_FAST_LAGS, walk->reached.feature);
-    return walk->reached.forecast;
+    return walk->reached.value + midge_add_own(coefficients[0], coefficients + 1, walk->features, MIDGE_FAST_LAGS);
 }
 
-/* Leads of a stretch; place: NULL where they are not mixed. */
+MIDGE_KERNEL void midge_fast_on(struct midge_fast_walk *walk, struct midge_reached reached) {
+    walk->reached = reached;
+    midge_push(walk->features, MIDGE_FAST_LAGS, reached.feature);
+}
+
+/* Some leads, as long as none is far: how many. */
+MIDGE_KERNEL int32_t midge_fast_near(const struct midge_ahead *a, int32_t c, struct midge_fast_walk *walk,
+                                     const struct midge_place *place) {
+    MIDGE_UNROLLED
+    for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
+        const float sum = midge_fast_sum(walk);
+        if (midge_is_far(a, c, sum)) {
+            return k;
+        }
+        const struct midge_reached reached = {sum, sum, sum};
+        midge_fast_on(walk, reached);
+        midge_mix(place, k, sum);
+    }
+    return MIDGE_AT_ONCE;
+}
+
+/* Leads of a stretch. */
 MIDGE_KERNEL void midge_fast_some(const struct midge_ahead *a, int32_t c, struct midge_fast_walk *walk, int32_t leads,
                                   struct midge_place *place) {
-    for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE) {
-        MIDGE_UNROLLED
-        for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
-            const float forecast = midge_fast_next(a, c, walk);
-            if (place) {
-                midge_mix(place, k, forecast);
-            }
+    while (leads > 0) {
+        for (int32_t done = MIDGE_AT_ONCE; done == MIDGE_AT_ONCE && leads >= MIDGE_AT_ONCE; leads -= done) {
+            done = midge_fast_near(a, c, walk, place);
+            midge_go_on(place, done);
         }
-        if (place) {
-            midge_go_on(place, MIDGE_AT_ONCE);
-        }
-    }
-    for (; MIDGE_AT_ONCE > 1 && leads > 0; leads--) {
-        const float forecast = midge_fast_next(a, c, walk);
-        if (place) {
-            midge_mix(place, 0, forecast);
+        if (leads > 0) {
+            midge_fast_on(walk, midge_reach(a, c, midge_fast_sum(walk)));
+            midge_mix(place, 0, walk->reached.forecast);
             midge_go_on(place, 1);
+            leads--;
         }
     }
 }
 
 MIDGE_PART void midge_fast_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
+    struct midge_place place = midge_first_place(a, c);
     struct midge_fast_walk walk;
     walk.reached.value = a->view.last[c];
     midge_column(walk.coefficients, s->fast[0], MIDGE_FAST_FEATURES, c);
     midge_column(walk.features, a->view.lags, MIDGE_FAST_LAGS, c);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         if (x < a->stretches + a->asked) {
-            struct midge_place place = midge_place_of(a, x, MIDGE_FAST, c);
+            place.share = midge_share_of(x, MIDGE_FAST, c);
             midge_fast_some(a, c, &walk, x->to - x->from, &place);
         } else {
             midge_fast_some(a, c, &walk, x->to - x->from, NULL);
@@ -273,39 +320,66 @@ struct midge_season_walk {
     struct midge_reached reached;
 };
 
-/* again: what comes next of the last season; what this lead makes takes its place, since it comes a season later. */
-MIDGE_KERNEL float midge_season_next(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
-                                     float *again) {
+MIDGE_KERNEL float midge_season_sum(const struct midge_season_walk *walk) {
     const float *const coefficients = walk->coefficients, *const seasonal = coefficients + 1 + MIDGE_SEASON_LAGS;
     const float near = midge_add_own(coefficients[0], coefficients + 1, walk->features, MIDGE_SEASON_LAGS);
-    const float step = midge_add_own(near, seasonal, walk->seasonal, MIDGE_SEASONAL);
-    walk->reached = midge_reach(a, c, walk->reached.value + step);
-    midge_push(walk->seasonal, MIDGE_SEASONAL, *again);
-    midge_push(walk->features, MIDGE_SEASON_LAGS, walk->reached.feature);
-    *again = walk->reached.feature;
-    return walk->reached.forecast;
+    return walk->reached.value + midge_add_own(near, seasonal, walk->seasonal, MIDGE_SEASONAL);
+}
+
+/* again: what comes next of the last season. */
+MIDGE_KERNEL void midge_season_on(struct midge_season_walk *walk, float again, struct midge_reached reached) {
+    walk->reached = reached;
+    midge_push(walk->seasonal, MIDGE_SEASONAL, again);
+    midge_push(walk->features, MIDGE_SEASON_LAGS, reached.feature);
+}
+
+/* Some leads, as long as none is far: how many. What each makes takes the place of what it saw, since it comes a season
+   later. */
+MIDGE_KERNEL int32_t midge_season_near(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
+                                       float *again, const struct midge_place *place) {
+    MIDGE_UNROLLED
+    for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
+        const float sum = midge_season_sum(walk);
+        if (midge_is_far(a, c, sum)) {
+            return k;
+        }
+        const struct midge_reached reached = {sum, sum, sum};
+        midge_season_on(walk, again[k], reached);
+        again[k] = sum;
+        midge_mix(place, k, sum);
+    }
+    return MIDGE_AT_ONCE;
 }
 
 /* Leads of a stretch within a season. */
 MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
                                     int32_t leads, float *again, struct midge_place *place) {
-    for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE, again += MIDGE_AT_ONCE) {
-        MIDGE_UNROLLED
-        for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
-            const float forecast = midge_season_next(a, c, walk, again + k);
-            if (place) {
-                midge_mix(place, k, forecast);
-            }
+    while (leads > 0) {
+        for (int32_t done = MIDGE_AT_ONCE; done == MIDGE_AT_ONCE && leads >= MIDGE_AT_ONCE; leads -= done) {
+            done = midge_season_near(a, c, walk, again, place);
+            midge_go_on(place, done);
+            again += done;
         }
-        if (place) {
-            midge_go_on(place, MIDGE_AT_ONCE);
+        if (leads > 0) {
+            midge_season_on(walk, *again, midge_reach(a, c, midge_season_sum(walk)));
+            *again++ = walk->reached.feature;
+            midge_mix(place, 0, walk->reached.forecast);
+            midge_go_on(place, 1);
+            leads--;
         }
     }
-    for (; MIDGE_AT_ONCE > 1 && leads > 0; leads--, again++) {
-        const float forecast = midge_season_next(a, c, walk, again);
-        if (place) {
-            midge_mix(place, 0, forecast);
-            midge_go_on(place, 1);
+}
+
+/* The last season from sample `behind` on. */
+MIDGE_KERNEL void midge_season_again(const MIDGE_LEARNER *s, int32_t c, int32_t behind, int32_t leads, float *again) {
+    const float offset = s->offset[c], inverse = midge_inverse(s->scale[c]);
+    int32_t row = s->counters[MIDGE_POSITION] - behind;
+    row = row < 0 ? row + MIDGE_RING : row;
+    for (int32_t some; leads > 0; leads -= some, row = 0) {
+        some = midge_min(leads, MIDGE_RING - row);
+        for (const float *past = &s->ring[row][c], *const end = past + some * MIDGE_CHANNELS; past < end;
+             past += MIDGE_CHANNELS) {
+            *again++ = midge_within((*past - offset) * inverse, MIDGE_LARGEST_FEATURE);
         }
     }
 }
@@ -313,6 +387,7 @@ MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, stru
 MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
     const int32_t behind = s->counters[MIDGE_PERIOD] - 2;
     struct midge_season_walk walk;
+    struct midge_place place = midge_first_place(a, c);
     float again[MIDGE_HORIZON];
     walk.reached.value = a->view.last[c];
     midge_column(walk.coefficients, s->season[0], MIDGE_SEASON_FEATURES, c);
@@ -320,13 +395,13 @@ MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ah
     for (int32_t k = 0; k < MIDGE_SEASONAL; k++) {
         walk.seasonal[k] = midge_past_feature(s, behind + k, c);
     }
-    for (int32_t k = 0; k < midge_min(behind, a->stretches[a->count - 1].to); k++) {
-        again[k] = midge_past_feature(s, behind - 1 - k, c);
-    }
+    midge_season_again(s, c, behind, midge_min(behind, a->stretches[a->count - 1].to), again);
     int32_t at = 0;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         const int is_mixed = x < a->stretches + a->asked;
-        struct midge_place place = midge_place_of(a, is_mixed ? x : a->stretches, MIDGE_SEASON, c);
+        if (is_mixed) {
+            place.share = midge_share_of(x, MIDGE_SEASON, c);
+        }
         for (int32_t lead = x->from, leads; lead < x->to; lead += leads) {
             leads = midge_min(x->to - lead, behind - at);
             if (is_mixed) {
@@ -352,12 +427,14 @@ MIDGE_PART void midge_direct_ahead(const MIDGE_LEARNER *s, const struct midge_ah
         const float step = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
         ends[1 + place] = midge_held(a, c, a->view.last[c] + step);
     }
+    struct midge_place place = midge_first_place(a, c);
     int32_t end = 1;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         end += end < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(end);
         const float start = ends[end - 1], gain = ends[end] - start;
         if (x < a->stretches + a->asked) {
-            struct midge_place place = midge_place_of(a, x, MIDGE_DIRECT, c);
+            place.share = midge_share_of(x, MIDGE_DIRECT, c);
+            MIDGE_BY_FOUR
             for (int32_t lead = x->from; lead < x->to; lead++) {
                 midge_mix(&place, 0, start + gain * midge_direct_parts[lead]);
                 midge_go_on(&place, 1);
@@ -367,12 +444,19 @@ MIDGE_PART void midge_direct_ahead(const MIDGE_LEARNER *s, const struct midge_ah
     }
 }
 
-MIDGE_PART void midge_persistence_ahead(const struct midge_ahead *a, int32_t c) {
+/* The last sample goes on. What is mixed then is complete, and is told in the user's units; but for what is expected
+   next, which the learner keeps. */
+MIDGE_PART void midge_persistence_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a, int32_t c) {
     const float last = a->view.last[c];
+    struct midge_place place = midge_first_place(a, c);
+    place.share = midge_share_of(a->stretches, MIDGE_PERSISTENCE, c);
+    a->expected[c] = place.mixed[0] + midge_term(place.share, place.parts[0], last);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->asked; x++) {
-        struct midge_place place = midge_place_of(a, x, MIDGE_PERSISTENCE, c);
+        place.share = midge_share_of(x, MIDGE_PERSISTENCE, c);
+        MIDGE_BY_FOUR
         for (int32_t lead = x->from; lead < x->to; lead++) {
             midge_mix(&place, 0, last);
+            *place.mixed = midge_in_user_units(s, c, *place.mixed);
             midge_go_on(&place, 1);
         }
     }
@@ -393,8 +477,8 @@ MIDGE_KERNEL void midge_limit(const MIDGE_LEARNER *s, struct midge_ahead *a, int
 MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     const int32_t best = midge_best_regime(s);
     midge_look_back(s, &a->view);
-    for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->asked; x++) {
-        midge_shares(s, x->anchor, a->shares[x->anchor]);
+    for (int32_t anchor = 0; anchor < midge_min(a->asked, MIDGE_ANCHORS); anchor++) {
+        midge_shares(s, anchor, a->shares[anchor]);
     }
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         midge_limit(s, a, c);
@@ -408,6 +492,6 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     midge_joint_ahead(s, a, MIDGE_REGIME,
                       (const float(*)[MIDGE_CHANNELS])(best >= 0 ? s->pool[best] : s->joint));
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-        midge_persistence_ahead(a, c);
+        midge_persistence_ahead(s, a, c);
     }
 }

@@ -46,28 +46,16 @@ MIDGE_KERNEL void midge_push_sample(MIDGE_LEARNER *s, const float *raw) {
     }
 }
 
-/* The whole horizon, mixed into `forecast`: first in units of the channels, in which units add up. */
-MIDGE_KERNEL void midge_in_user_units_all(const MIDGE_LEARNER *s, float (*forecast)[MIDGE_CHANNELS]) {
-    for (int32_t lead = 0; lead < MIDGE_HORIZON; lead++) {
-        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            forecast[lead][c] = midge_in_user_units(s, c, forecast[lead][c]);
-        }
-    }
-}
-
 /* Forecast as far as is due, and keep it; the whole horizon where `forecast` is asked for. */
 MIDGE_PART void midge_look_ahead(MIDGE_LEARNER *s, float (*forecast)[MIDGE_CHANNELS]) {
-    float expected[1][MIDGE_CHANNELS];
+    float next[1][MIDGE_CHANNELS];
     struct midge_ahead ahead;
-    midge_plan(s, &ahead, forecast != NULL);
+    midge_plan(s, &ahead, forecast != NULL, 1);
     ahead.asked = forecast ? ahead.count : 1;
-    ahead.mixed = forecast ? forecast : expected;
+    ahead.mixed = forecast ? forecast : next;
     ahead.waiting = s->waiting;
     midge_go_ahead(s, &ahead);
-    MIDGE_COPY(s->expected, ahead.mixed[0], sizeof s->expected);
-    if (forecast) {
-        midge_in_user_units_all(s, forecast);
-    }
+    MIDGE_COPY(s->expected, ahead.expected, sizeof s->expected);
 }
 
 /* x: [channels], in the user's units; what is not finite or 1e18 and more is missing. forecast: [horizon][channels]
@@ -100,10 +88,9 @@ MIDGE_KERNEL int midge_update(MIDGE_LEARNER *s, const float *x, float *probabili
 /* The forecast from the last sample on, as `midge_update` gave it. */
 MIDGE_KERNEL void midge_forecast(const MIDGE_LEARNER *s, float (*forecast)[MIDGE_CHANNELS]) {
     struct midge_ahead ahead;
-    midge_plan(s, &ahead, 1);
+    midge_plan(s, &ahead, 1, 0);
     ahead.asked = ahead.count;
     ahead.mixed = forecast;
     ahead.waiting = NULL;
     midge_go_ahead(s, &ahead);
-    midge_in_user_units_all(s, forecast);
 }
