@@ -100,6 +100,11 @@ struct midge_reached {
     float value, feature, forecast;
 };
 
+MIDGE_KERNEL struct midge_reached midge_reached_alike(float value) {
+    const struct midge_reached reached = {value, value, value};
+    return reached;
+}
+
 MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float sum) {
     const float value = midge_within(sum, MIDGE_LARGEST_VALUE);
     const struct midge_reached reached = {value, midge_within(sum, MIDGE_LARGEST_FEATURE), midge_held(a, c, value)};
@@ -120,17 +125,34 @@ MIDGE_KERNEL int midge_is_any_far(const struct midge_ahead *a, const float *sums
     return 0;
 }
 
-/* Add a row of values to forecasts, or begin with them. */
-MIDGE_KERNEL void midge_mix_row(float *mixed, int is_first, const struct midge_share *shares, float part,
-                                const float *values) {
-    if (is_first) {
-        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            mixed[c] = midge_term(shares[c], part, values[c]);
-        }
-    } else {
-        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            mixed[c] += midge_term(shares[c], part, values[c]);
-        }
+/* Shares of a unit on a stretch, [channels]. */
+struct midge_row_shares {
+    float start[MIDGE_CHANNELS], gain[MIDGE_CHANNELS];
+};
+
+#if MIDGE_BLOCK == 4
+/* Add [4] values to forecasts. Loads come first, as in `midge_add_block`. */
+MIDGE_KERNEL void midge_mix_block(float *mixed, const float *start, const float *gain, float part, const float *v) {
+    const float s0 = start[0], s1 = start[1], s2 = start[2], s3 = start[3];
+    const float g0 = gain[0], g1 = gain[1], g2 = gain[2], g3 = gain[3];
+    const float m0 = mixed[0], m1 = mixed[1], m2 = mixed[2], m3 = mixed[3];
+    __asm__ volatile("" ::"t"(part), "t"(s0), "t"(s1), "t"(s2), "t"(s3), "t"(g0), "t"(g1), "t"(g2), "t"(g3), "t"(m0),
+                     "t"(m1), "t"(m2), "t"(m3));
+    mixed[0] = m0 + (s0 + part * g0) * v[0];
+    mixed[1] = m1 + (s1 + part * g1) * v[1];
+    mixed[2] = m2 + (s2 + part * g2) * v[2];
+    mixed[3] = m3 + (s3 + part * g3) * v[3];
+}
+#else
+MIDGE_KERNEL void midge_mix_block(float *mixed, const float *start, const float *gain, float part, const float *v) {
+    *mixed += (*start + part * *gain) * *v;
+}
+#endif
+
+/* Add a row of values to forecasts. */
+MIDGE_KERNEL void midge_mix_row(float *mixed, const struct midge_row_shares *shares, float part, const float *values) {
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c += MIDGE_BLOCK) {
+        midge_mix_block(mixed + c, shares->start + c, shares->gain + c, part, values + c);
     }
 }
 
@@ -153,7 +175,9 @@ MIDGE_PART void midge_reach_row(const struct midge_ahead *a, struct midge_row *r
 MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t unit,
                                   const float (*coefficients)[MIDGE_CHANNELS]) {
     float rows[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
-    struct midge_share shares[MIDGE_CHANNELS];
+    const float *part = midge_parts;
+    float *mixed = a->mixed[0];
+    struct midge_row_shares shares;
     struct midge_row far;
     int32_t newest = 0;
     MIDGE_COPY(rows, a->view.lags, sizeof rows / 2u);
@@ -162,9 +186,11 @@ MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahe
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         const int is_mixed = x < a->stretches + a->asked;
         for (int32_t c = 0; c < MIDGE_CHANNELS && is_mixed; c++) {
-            shares[c] = midge_share_of(x, unit, c);
+            const struct midge_share share = midge_share_of(x, unit, c);
+            shares.start[c] = share.start;
+            shares.gain[c] = share.gain;
         }
-        for (int32_t lead = x->from; lead < x->to; lead++) {
+        for (int32_t leads = x->to - x->from; leads > 0; leads--) {
             float sums[MIDGE_CHANNELS];
             midge_joint_step(coefficients, rows + newest * MIDGE_CHANNELS, sums);
             newest = (newest == 0 ? MIDGE_JOINT_LAGS : newest) - 1;
@@ -179,15 +205,19 @@ MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahe
                 MIDGE_COPY(row, far.features, sizeof sums);
                 MIDGE_COPY(row + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, far.features, sizeof sums);
                 if (is_mixed) {
-                    midge_mix_row(a->mixed[lead], unit == 0, shares, midge_parts[lead], far.forecasts);
+                    midge_mix_row(mixed, &shares, *part, far.forecasts);
                 }
             } else {
                 MIDGE_COPY(reached, sums, sizeof reached);
                 MIDGE_COPY(row, sums, sizeof sums);
                 MIDGE_COPY(row + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, sums, sizeof sums);
                 if (is_mixed) {
-                    midge_mix_row(a->mixed[lead], unit == 0, shares, midge_parts[lead], sums);
+                    midge_mix_row(mixed, &shares, *part, sums);
                 }
+            }
+            if (is_mixed) {
+                mixed += MIDGE_CHANNELS;
+                part++;
             }
         }
         for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
@@ -273,8 +303,7 @@ MIDGE_KERNEL int32_t midge_fast_near(const struct midge_ahead *a, int32_t c, str
         if (midge_is_far(a, c, sum)) {
             return k;
         }
-        const struct midge_reached reached = {sum, sum, sum};
-        midge_fast_on(walk, reached);
+        midge_fast_on(walk, midge_reached_alike(sum));
         midge_mix(place, k, sum);
     }
     return MIDGE_AT_ONCE;
@@ -300,7 +329,7 @@ MIDGE_KERNEL void midge_fast_some(const struct midge_ahead *a, int32_t c, struct
 MIDGE_PART void midge_fast_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
     struct midge_place place = midge_first_place(a, c);
     struct midge_fast_walk walk;
-    walk.reached.value = a->view.last[c];
+    walk.reached = midge_reached_alike(a->view.last[c]);
     midge_column(walk.coefficients, s->fast[0], MIDGE_FAST_FEATURES, c);
     midge_column(walk.features, a->view.lags, MIDGE_FAST_LAGS, c);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
@@ -311,6 +340,39 @@ MIDGE_PART void midge_fast_ahead(const MIDGE_LEARNER *s, const struct midge_ahea
             midge_fast_some(a, c, &walk, x->to - x->from, NULL);
         }
         midge_keep(s, a, x, MIDGE_FAST, c, walk.reached.forecast);
+    }
+}
+
+/* The direct unit of a channel on a stretch: a straight line. */
+struct midge_line {
+    const float *parts;
+    float start, gain;
+    struct midge_share share;
+};
+
+MIDGE_KERNEL float midge_line_at(const struct midge_line *line, int32_t k) {
+    return line->start + line->gain * line->parts[k];
+}
+
+MIDGE_KERNEL void midge_mix_line(const struct midge_place *place, const struct midge_line *line, int32_t k) {
+    if (place) {
+        place->mixed[k * MIDGE_CHANNELS] += midge_term(line->share, place->parts[k], midge_line_at(line, k));
+    }
+}
+
+MIDGE_KERNEL void midge_line_on(struct midge_line *line, int32_t leads) { line->parts += leads; }
+
+/* The lead of an end: 0 is now. */
+MIDGE_KERNEL int32_t midge_end(int32_t place) { return place > 0 ? midge_anchors[MIDGE_FIRST_DIRECT + place - 1] : 0; }
+
+/* ends: of lines, from the last sample to the forecast of each anchor. */
+MIDGE_PART void midge_direct_ends(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c, float *ends) {
+    float features[MIDGE_DIRECT_FEATURES];
+    midge_direct_features(s, 0, c, features);
+    ends[0] = a->view.last[c];
+    for (int32_t place = 0; place < MIDGE_DIRECT_ANCHORS; place++) {
+        const float step = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
+        ends[1 + place] = midge_held(a, c, a->view.last[c] + step);
     }
 }
 
@@ -336,35 +398,38 @@ MIDGE_KERNEL void midge_season_on(struct midge_season_walk *walk, float again, s
 /* Some leads, as long as none is far: how many. What each makes takes the place of what it saw, since it comes a season
    later. */
 MIDGE_KERNEL int32_t midge_season_near(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
-                                       float *again, const struct midge_place *place) {
+                                       float *again, const struct midge_place *place, const struct midge_line *line) {
     MIDGE_UNROLLED
     for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
         const float sum = midge_season_sum(walk);
         if (midge_is_far(a, c, sum)) {
             return k;
         }
-        const struct midge_reached reached = {sum, sum, sum};
-        midge_season_on(walk, again[k], reached);
+        midge_season_on(walk, again[k], midge_reached_alike(sum));
         again[k] = sum;
         midge_mix(place, k, sum);
+        midge_mix_line(place, line, k);
     }
     return MIDGE_AT_ONCE;
 }
 
 /* Leads of a stretch within a season. */
 MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
-                                    int32_t leads, float *again, struct midge_place *place) {
+                                    int32_t leads, float *again, struct midge_place *place, struct midge_line *line) {
     while (leads > 0) {
         for (int32_t done = MIDGE_AT_ONCE; done == MIDGE_AT_ONCE && leads >= MIDGE_AT_ONCE; leads -= done) {
-            done = midge_season_near(a, c, walk, again, place);
+            done = midge_season_near(a, c, walk, again, place, line);
             midge_go_on(place, done);
+            midge_line_on(line, done);
             again += done;
         }
         if (leads > 0) {
             midge_season_on(walk, *again, midge_reach(a, c, midge_season_sum(walk)));
             *again++ = walk->reached.feature;
             midge_mix(place, 0, walk->reached.forecast);
+            midge_mix_line(place, line, 0);
             midge_go_on(place, 1);
+            midge_line_on(line, 1);
             leads--;
         }
     }
@@ -384,70 +449,49 @@ MIDGE_KERNEL void midge_season_again(const MIDGE_LEARNER *s, int32_t c, int32_t 
     }
 }
 
+/* Of one channel, and the direct unit with it. */
 MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
     const int32_t behind = s->counters[MIDGE_PERIOD] - 2;
-    struct midge_season_walk walk;
     struct midge_place place = midge_first_place(a, c);
-    float again[MIDGE_HORIZON];
-    walk.reached.value = a->view.last[c];
+    struct midge_line line = {midge_direct_parts, 0.0f, 0.0f, {0.0f, 0.0f}};
+    struct midge_season_walk walk;
+    float again[MIDGE_HORIZON], ends[1 + MIDGE_DIRECT_ANCHORS];
+    midge_direct_ends(s, a, c, ends);
+    walk.reached = midge_reached_alike(a->view.last[c]);
     midge_column(walk.coefficients, s->season[0], MIDGE_SEASON_FEATURES, c);
     midge_column(walk.features, a->view.lags, MIDGE_SEASON_LAGS, c);
     for (int32_t k = 0; k < MIDGE_SEASONAL; k++) {
         walk.seasonal[k] = midge_past_feature(s, behind + k, c);
     }
     midge_season_again(s, c, behind, midge_min(behind, a->stretches[a->count - 1].to), again);
-    int32_t at = 0;
+    int32_t at = 0, end = 1;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         const int is_mixed = x < a->stretches + a->asked;
+        end += end < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(end);
+        line.start = ends[end - 1];
+        line.gain = ends[end] - ends[end - 1];
         if (is_mixed) {
             place.share = midge_share_of(x, MIDGE_SEASON, c);
+            line.share = midge_share_of(x, MIDGE_DIRECT, c);
         }
         for (int32_t lead = x->from, leads; lead < x->to; lead += leads) {
             leads = midge_min(x->to - lead, behind - at);
             if (is_mixed) {
-                midge_season_some(a, c, &walk, leads, again + at, &place);
+                midge_season_some(a, c, &walk, leads, again + at, &place, &line);
             } else {
-                midge_season_some(a, c, &walk, leads, again + at, NULL);
+                midge_season_some(a, c, &walk, leads, again + at, NULL, &line);
             }
             at = at + leads == behind ? 0 : at + leads;
         }
         midge_keep(s, a, x, MIDGE_SEASON, c, walk.reached.forecast);
-    }
-}
-
-/* The lead of an end: 0 is now. */
-MIDGE_KERNEL int32_t midge_end(int32_t place) { return place > 0 ? midge_anchors[MIDGE_FIRST_DIRECT + place - 1] : 0; }
-
-/* Straight lines from the last sample to the forecast of each anchor, level behind the last. */
-MIDGE_PART void midge_direct_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
-    float features[MIDGE_DIRECT_FEATURES], ends[1 + MIDGE_DIRECT_ANCHORS];
-    midge_direct_features(s, 0, c, features);
-    ends[0] = a->view.last[c];
-    for (int32_t place = 0; place < MIDGE_DIRECT_ANCHORS; place++) {
-        const float step = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
-        ends[1 + place] = midge_held(a, c, a->view.last[c] + step);
-    }
-    struct midge_place place = midge_first_place(a, c);
-    int32_t end = 1;
-    for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
-        end += end < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(end);
-        const float start = ends[end - 1], gain = ends[end] - start;
-        if (x < a->stretches + a->asked) {
-            place.share = midge_share_of(x, MIDGE_DIRECT, c);
-            MIDGE_BY_FOUR
-            for (int32_t lead = x->from; lead < x->to; lead++) {
-                midge_mix(&place, 0, start + gain * midge_direct_parts[lead]);
-                midge_go_on(&place, 1);
-            }
-        }
-        midge_keep(s, a, x, MIDGE_DIRECT, c, start + gain * midge_direct_parts[x->to - 1]);
+        midge_keep(s, a, x, MIDGE_DIRECT, c, midge_line_at(&line, -1));
     }
 }
 
 /* The last sample goes on. What is mixed then is complete, and is told in the user's units; but for what is expected
    next, which the learner keeps. */
 MIDGE_PART void midge_persistence_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a, int32_t c) {
-    const float last = a->view.last[c];
+    const float last = a->view.last[c], offset = s->offset[c], scale = s->scale[c];
     struct midge_place place = midge_first_place(a, c);
     place.share = midge_share_of(a->stretches, MIDGE_PERSISTENCE, c);
     a->expected[c] = place.mixed[0] + midge_term(place.share, place.parts[0], last);
@@ -455,8 +499,8 @@ MIDGE_PART void midge_persistence_ahead(const MIDGE_LEARNER *s, struct midge_ahe
         place.share = midge_share_of(x, MIDGE_PERSISTENCE, c);
         MIDGE_BY_FOUR
         for (int32_t lead = x->from; lead < x->to; lead++) {
-            midge_mix(&place, 0, last);
-            *place.mixed = midge_in_user_units(s, c, *place.mixed);
+            const float mixed = *place.mixed + midge_term(place.share, *place.parts, last);
+            *place.mixed = offset + scale * mixed;
             midge_go_on(&place, 1);
         }
     }
@@ -483,11 +527,15 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         midge_limit(s, a, c);
     }
+    for (int32_t lead = 0; lead < a->stretches[a->asked - 1].to; lead++) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            a->mixed[lead][c] = -0.0f; /* what is added to that is as it was, zeros with it */
+        }
+    }
     midge_joint_ahead(s, a, MIDGE_JOINT, (const float(*)[MIDGE_CHANNELS])s->joint);
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         midge_fast_ahead(s, a, c);
         midge_season_ahead(s, a, c);
-        midge_direct_ahead(s, a, c);
     }
     midge_joint_ahead(s, a, MIDGE_REGIME,
                       (const float(*)[MIDGE_CHANNELS])(best >= 0 ? s->pool[best] : s->joint));
