@@ -161,7 +161,8 @@ struct midge_row {
     float sums[MIDGE_CHANNELS], features[MIDGE_CHANNELS], forecasts[MIDGE_CHANNELS];
 };
 
-MIDGE_PART void midge_reach_row(const struct midge_ahead *a, struct midge_row *row) {
+MIDGE_KERNEL void midge_reach_row(const struct midge_ahead *a, struct midge_row *row) {
+    MIDGE_SELDOM
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         const struct midge_reached reached = midge_reach(a, c, row->sums[c]);
         row->sums[c] = reached.value;
@@ -170,8 +171,8 @@ MIDGE_PART void midge_reach_row(const struct midge_ahead *a, struct midge_row *r
     }
 }
 
-/* The joint unit, and a regime. `rows` holds the last features twice, one behind the other, so that those from `newest`
-   on stand in a row, the newest first. */
+/* The joint unit, and a regime. `rows` holds the last features twice, one behind the other, so that those from
+   `newest` on stand in a row, the newest first. */
 MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t unit,
                                   const float (*coefficients)[MIDGE_CHANNELS]) {
     float rows[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], reached[MIDGE_CHANNELS];
@@ -192,9 +193,9 @@ MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahe
         }
         for (int32_t leads = x->to - x->from; leads > 0; leads--) {
             float sums[MIDGE_CHANNELS];
-            midge_joint_step(coefficients, rows + newest * MIDGE_CHANNELS, sums);
-            newest = (newest == 0 ? MIDGE_JOINT_LAGS : newest) - 1;
-            float *const row = rows + newest * MIDGE_CHANNELS;
+            midge_joint_step(coefficients, rows + newest, sums);
+            newest = (newest == 0 ? MIDGE_JOINT_LAGS * MIDGE_CHANNELS : newest) - MIDGE_CHANNELS;
+            float *const row = rows + newest;
             for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
                 sums[c] = reached[c] + sums[c];
             }
@@ -354,9 +355,13 @@ MIDGE_KERNEL float midge_line_at(const struct midge_line *line, int32_t k) {
     return line->start + line->gain * line->parts[k];
 }
 
-MIDGE_KERNEL void midge_mix_line(const struct midge_place *place, const struct midge_line *line, int32_t k) {
+/* What another unit makes of the lead that is `k` further comes before the line's. */
+MIDGE_KERNEL void midge_mix_with_line(const struct midge_place *place, const struct midge_line *line, int32_t k,
+                                      float value) {
     if (place) {
-        place->mixed[k * MIDGE_CHANNELS] += midge_term(line->share, place->parts[k], midge_line_at(line, k));
+        float *const mixed = &place->mixed[k * MIDGE_CHANNELS];
+        const float part = place->parts[k], direct = midge_line_at(line, k);
+        *mixed = *mixed + midge_term(place->share, part, value) + midge_term(line->share, part, direct);
     }
 }
 
@@ -407,8 +412,7 @@ MIDGE_KERNEL int32_t midge_season_near(const struct midge_ahead *a, int32_t c, s
         }
         midge_season_on(walk, again[k], midge_reached_alike(sum));
         again[k] = sum;
-        midge_mix(place, k, sum);
-        midge_mix_line(place, line, k);
+        midge_mix_with_line(place, line, k, sum);
     }
     return MIDGE_AT_ONCE;
 }
@@ -426,8 +430,7 @@ MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, stru
         if (leads > 0) {
             midge_season_on(walk, *again, midge_reach(a, c, midge_season_sum(walk)));
             *again++ = walk->reached.feature;
-            midge_mix(place, 0, walk->reached.forecast);
-            midge_mix_line(place, line, 0);
+            midge_mix_with_line(place, line, 0, walk->reached.forecast);
             midge_go_on(place, 1);
             midge_line_on(line, 1);
             leads--;

@@ -50,20 +50,28 @@ MIDGE_KERNEL float midge_best_fitness(const MIDGE_LEARNER *s, int32_t anchor, in
     return best;
 }
 
+MIDGE_KERNEL int midge_is_left_out(const MIDGE_LEARNER *s, int32_t anchor, int32_t unit) {
+    return (unit == MIDGE_DIRECT && anchor < MIDGE_FIRST_DIRECT) ||
+           (unit == MIDGE_REGIME && s->counters[MIDGE_KNOWN] == 0);
+}
+
 /* shares: [units][channels] at an anchor; they sum to 1 over units, to rounding. */
 MIDGE_PART void midge_shares(const MIDGE_LEARNER *s, int32_t anchor, float (*shares)[MIDGE_CHANNELS]) {
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         const float best = midge_best_fitness(s, anchor, c) + 1e-9f;
-        float total = 0.0f;
+        float squares[MIDGE_UNITS], total = 0.0f;
+        MIDGE_UNROLLED
         for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
-            const float ratio = midge_quotient(best, s->fitness[unit][anchor][c] + 1e-9f);
-            const int32_t left_out = (unit == MIDGE_DIRECT && anchor < MIDGE_FIRST_DIRECT) ||
-                                     (unit == MIDGE_REGIME && s->counters[MIDGE_KNOWN] == 0);
-            shares[unit][c] = left_out ? 0.0f : ratio * ratio;
-            total += shares[unit][c];
+            squares[unit] = 0.0f;
+            if (!midge_is_left_out(s, anchor, unit)) {
+                const float ratio = midge_quotient(best, s->fitness[unit][anchor][c] + 1e-9f);
+                squares[unit] = ratio * ratio;
+            }
+            total += squares[unit];
         }
+        MIDGE_UNROLLED
         for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
-            shares[unit][c] = midge_quotient(shares[unit][c], total);
+            shares[unit][c] = midge_is_left_out(s, anchor, unit) ? 0.0f : midge_quotient(squares[unit], total);
         }
     }
 }
