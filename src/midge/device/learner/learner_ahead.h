@@ -314,9 +314,14 @@ MIDGE_KERNEL int32_t midge_fast_near(const struct midge_ahead *a, int32_t c, str
 MIDGE_KERNEL void midge_fast_some(const struct midge_ahead *a, int32_t c, struct midge_fast_walk *walk, int32_t leads,
                                   struct midge_place *place) {
     while (leads > 0) {
-        for (int32_t done = MIDGE_AT_ONCE; done == MIDGE_AT_ONCE && leads >= MIDGE_AT_ONCE; leads -= done) {
-            done = midge_fast_near(a, c, walk, place);
-            midge_go_on(place, done);
+        for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE) {
+            const int32_t done = midge_fast_near(a, c, walk, place);
+            if (MIDGE_UNLIKELY(done < MIDGE_AT_ONCE)) {
+                midge_go_on(place, done);
+                leads -= done;
+                break;
+            }
+            midge_go_on(place, MIDGE_AT_ONCE);
         }
         if (leads > 0) {
             midge_fast_on(walk, midge_reach(a, c, midge_fast_sum(walk)));
@@ -421,11 +426,17 @@ MIDGE_KERNEL int32_t midge_season_near(const struct midge_ahead *a, int32_t c, s
 MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
                                     int32_t leads, float *again, struct midge_place *place, struct midge_line *line) {
     while (leads > 0) {
-        for (int32_t done = MIDGE_AT_ONCE; done == MIDGE_AT_ONCE && leads >= MIDGE_AT_ONCE; leads -= done) {
-            done = midge_season_near(a, c, walk, again, place, line);
-            midge_go_on(place, done);
-            midge_line_on(line, done);
-            again += done;
+        for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE, again += MIDGE_AT_ONCE) {
+            const int32_t done = midge_season_near(a, c, walk, again, place, line);
+            if (MIDGE_UNLIKELY(done < MIDGE_AT_ONCE)) {
+                midge_go_on(place, done);
+                midge_line_on(line, done);
+                again += done;
+                leads -= done;
+                break;
+            }
+            midge_go_on(place, MIDGE_AT_ONCE);
+            midge_line_on(line, MIDGE_AT_ONCE);
         }
         if (leads > 0) {
             midge_season_on(walk, *again, midge_reach(a, c, midge_season_sum(walk)));
@@ -445,9 +456,9 @@ MIDGE_KERNEL void midge_season_again(const MIDGE_LEARNER *s, int32_t c, int32_t 
     row = row < 0 ? row + MIDGE_RING : row;
     for (int32_t some; leads > 0; leads -= some, row = 0) {
         some = midge_min(leads, MIDGE_RING - row);
-        for (const float *past = &s->ring[row][c], *const end = past + some * MIDGE_CHANNELS; past < end;
-             past += MIDGE_CHANNELS) {
-            *again++ = midge_within((*past - offset) * inverse, MIDGE_LARGEST_FEATURE);
+        MIDGE_BY_FOUR
+        for (int32_t k = 0; k < some; k++) {
+            *again++ = midge_within((s->ring[row + k][c] - offset) * inverse, MIDGE_LARGEST_FEATURE);
         }
     }
 }

@@ -25,16 +25,17 @@ MIDGE_PART void midge_follow_season(MIDGE_LEARNER *s, const float *sample) {
         return;
     }
     const float rate = midge_rate(ticks - MIDGE_RING + 1, MIDGE_SEASON_RATE);
-    float inverse[MIDGE_CHANNELS];
+    float inverse[MIDGE_CHANNELS], now[MIDGE_CHANNELS];
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         inverse[c] = midge_inverse(s->scale[c]);
+        now[c] = sample[c];
     }
     for (int32_t lag = 0, row = s->counters[MIDGE_POSITION]; lag < MIDGE_RING; lag++) {
         row = row == 0 ? MIDGE_RING - 1 : row - 1;
         float distance = 0.0f;
         for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
             const float past = (s->ring[row][c] - s->offset[c]) * inverse[c];
-            distance += midge_magnitude(sample[c] - midge_within(past, MIDGE_LARGEST_NORMALISED));
+            distance += midge_magnitude(now[c] - midge_within(past, MIDGE_LARGEST_NORMALISED));
         }
         s->season_errors[lag] += rate * (distance - s->season_errors[lag]);
     }
