@@ -24,6 +24,15 @@ MIDGE_KERNEL float midge_within(float value, float limit) {
     return MIDGE_UNLIKELY(midge_is_beyond(value, limit)) ? midge_signed_as(limit, value) : value;
 }
 
+/* Between two limits above zero; value is not negative. */
+MIDGE_KERNEL float midge_between(float value, float low, float high) {
+    const uint32_t bits = midge_bits_f32(value), lowest = midge_bits_f32(low), highest = midge_bits_f32(high);
+    if (MIDGE_UNLIKELY(bits - lowest > highest - lowest)) {
+        return bits < lowest ? low : high;
+    }
+    return value;
+}
+
 MIDGE_KERNEL float midge_magnitude(float value) { return midge_from_bits_f32(midge_bits_f32(value) & ~MIDGE_SIGN_F32); }
 
 #if defined(__riscv_flen) || (defined(__ARM_FP) && (__ARM_FP & 4)) || !(defined(__arm__) || defined(__riscv))

@@ -17,8 +17,7 @@ MIDGE_KERNEL float midge_weigh(float *variance, float *seen, float *weighted, fl
     *weighted = *variance * saw;
     const float alpha = before + *weighted * saw;
     const float kept = midge_quotient(*variance * before, alpha * forget);
-    const float bounded = MIDGE_UNLIKELY(kept > MIDGE_LARGEST_VARIANCE) ? MIDGE_LARGEST_VARIANCE : kept;
-    *variance = MIDGE_UNLIKELY(bounded < MIDGE_SMALLEST_VARIANCE) ? MIDGE_SMALLEST_VARIANCE : bounded;
+    *variance = midge_between(kept, MIDGE_SMALLEST_VARIANCE, MIDGE_LARGEST_VARIANCE);
     *seen = midge_quotient(-saw, before);
     return alpha;
 }

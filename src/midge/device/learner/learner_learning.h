@@ -16,7 +16,7 @@ MIDGE_KERNEL float midge_reach_of(const float *gains, int32_t n) {
 MIDGE_KERNEL void midge_move(float *coefficients, const float *gains, float reach, int32_t n, float error,
                              float *credit) {
     const float wish = reach * midge_magnitude(error);
-    if (wish > *credit) {
+    if (MIDGE_UNLIKELY(wish > *credit)) {
         error *= midge_quotient(*credit, midge_most(wish, 1e-30f));
         *credit -= *credit;
     } else {
