@@ -105,15 +105,19 @@ MIDGE_KERNEL struct midge_reached midge_reached_alike(float value) {
     return reached;
 }
 
-MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float sum) {
-    const float value = midge_within(sum, MIDGE_LARGEST_VALUE);
-    const struct midge_reached reached = {value, midge_within(sum, MIDGE_LARGEST_FEATURE), midge_held(a, c, value)};
-    return reached;
-}
-
 /* Whether these may be three numbers. */
 MIDGE_KERNEL int midge_is_far(const struct midge_ahead *a, int32_t c, float sum) {
     return MIDGE_UNLIKELY(midge_bits_f32(sum) << 1 >= a->near[c]);
+}
+
+MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float sum) {
+    struct midge_reached reached = midge_reached_alike(sum);
+    if (midge_is_far(a, c, sum)) {
+        reached.value = midge_within(sum, MIDGE_LARGEST_VALUE);
+        reached.feature = midge_within(sum, MIDGE_LARGEST_FEATURE);
+        reached.forecast = midge_held(a, c, reached.value);
+    }
+    return reached;
 }
 
 MIDGE_KERNEL int midge_is_any_far(const struct midge_ahead *a, const float *sums) {
