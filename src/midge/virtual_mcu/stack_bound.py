@@ -124,7 +124,7 @@ class _Walk:
                 continue
             after = before + self._growth(effect)
             deepest_here = max(before, after)
-            if effect.flow is Flow.CALL:
+            if effect.flow is Flow.CALL and not self._stays_inside(effect):
                 below, calls = self.bound(effect.targets[0])
                 if after + below > deepest:
                     path = ((entry, 0), *((at, after + depth) for at, depth in calls))
@@ -148,11 +148,20 @@ class _Walk:
             raise _UnboundedError(f"{effect.flow.value}: {effect.text} in {self._place(effect)}")
         return effect.deeper_bytes
 
-    @staticmethod
-    def _successors(effect: Effect, before: int, after: int) -> list[tuple[int, int]]:
+    def _stays_inside(self, effect: Effect) -> bool:
+        """Whether a call leads into the middle of its own function.
+
+        Thumb of the first kind has no other jump over more than 2 KB, and a function that keeps its
+        return address makes it so. It may as well be a routine within a function of assembly: its
+        target and what follows are both walked at this depth.
+        """
+        target, here = (bisect_right(self._functions, at) for at in (effect.targets[0], effect.address))
+        return target == here > 0 and effect.targets[0] != self._functions[here - 1]
+
+    def _successors(self, effect: Effect, before: int, after: int) -> list[tuple[int, int]]:
         following = effect.address + effect.size_bytes
         successors = []
-        if effect.flow is Flow.BRANCH:
+        if effect.flow is Flow.BRANCH or (effect.flow is Flow.CALL and self._stays_inside(effect)):
             successors += [(target, after) for target in effect.targets]
         if effect.flow in (Flow.NEXT, Flow.CALL):
             successors.append((following, after))
