@@ -467,14 +467,13 @@ MIDGE_KERNEL void midge_season_again(const MIDGE_LEARNER *s, int32_t c, int32_t 
     }
 }
 
-/* Of one channel, and the direct unit with it. */
-MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c) {
+/* Of one channel, and with it the direct unit, whose lines have these ends. */
+MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c, const float *ends) {
     const int32_t behind = s->counters[MIDGE_PERIOD] - 2;
     struct midge_place place = midge_first_place(a, c);
     struct midge_line line = {midge_direct_parts, 0.0f, 0.0f, {0.0f, 0.0f}};
     struct midge_season_walk walk;
-    float again[MIDGE_HORIZON], ends[1 + MIDGE_DIRECT_ANCHORS];
-    midge_direct_ends(s, a, c, ends);
+    float again[MIDGE_HORIZON];
     walk.reached = midge_reached_alike(a->view.last[c]);
     midge_column(walk.coefficients, s->season[0], MIDGE_SEASON_FEATURES, c);
     midge_column(walk.features, a->view.lags, MIDGE_SEASON_LAGS, c);
@@ -552,8 +551,10 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     }
     midge_joint_ahead(s, a, MIDGE_JOINT, (const float(*)[MIDGE_CHANNELS])s->joint);
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        float ends[1 + MIDGE_DIRECT_ANCHORS];
         midge_fast_ahead(s, a, c);
-        midge_season_ahead(s, a, c);
+        midge_direct_ends(s, a, c, ends);
+        midge_season_ahead(s, a, c, ends);
     }
     midge_joint_ahead(s, a, MIDGE_REGIME,
                       (const float(*)[MIDGE_CHANNELS])(best >= 0 ? s->pool[best] : s->joint));
