@@ -135,7 +135,17 @@ struct midge_row_shares {
 };
 
 #if MIDGE_BLOCK == 4
-/* Add [4] values to forecasts. Loads come first, as in `midge_add_block`. */
+/* Loads come first and together, as in `midge_add_block`. */
+MIDGE_KERNEL void midge_load_block(float *values, const float *from) {
+    const float v0 = from[0], v1 = from[1], v2 = from[2], v3 = from[3];
+    __asm__ volatile("" ::"t"(v0), "t"(v1), "t"(v2), "t"(v3));
+    values[0] = v0;
+    values[1] = v1;
+    values[2] = v2;
+    values[3] = v3;
+}
+
+/* Add [4] values to forecasts. */
 MIDGE_KERNEL void midge_mix_block(float *mixed, const float *start, const float *gain, float part, const float *v) {
     const float s0 = start[0], s1 = start[1], s2 = start[2], s3 = start[3];
     const float g0 = gain[0], g1 = gain[1], g2 = gain[2], g3 = gain[3];
@@ -148,6 +158,8 @@ MIDGE_KERNEL void midge_mix_block(float *mixed, const float *start, const float 
     mixed[3] = m3 + (s3 + part * g3) * v[3];
 }
 #else
+MIDGE_KERNEL void midge_load_block(float *values, const float *from) { *values = *from; }
+
 MIDGE_KERNEL void midge_mix_block(float *mixed, const float *start, const float *gain, float part, const float *v) {
     *mixed += (*start + part * *gain) * *v;
 }
@@ -505,20 +517,32 @@ MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ah
     }
 }
 
-/* The last sample goes on. What is mixed then is complete, and is told in the user's units; but for what is expected
-   next, which the learner keeps. */
+/* The last sample goes on, of [block] channels from `c` on. What is mixed then is complete, and is told in the user's
+   units; but for what is expected next, which the learner keeps. */
 MIDGE_PART void midge_persistence_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a, int32_t c) {
-    const float last = a->view.last[c], offset = s->offset[c], scale = s->scale[c];
-    struct midge_place place = midge_first_place(a, c);
-    place.share = midge_share_of(a->stretches, MIDGE_PERSISTENCE, c);
-    a->expected[c] = place.mixed[0] + midge_term(place.share, place.parts[0], last);
+    float last[MIDGE_BLOCK], offset[MIDGE_BLOCK], scale[MIDGE_BLOCK];
+    MIDGE_COPY(last, a->view.last + c, sizeof last);
+    MIDGE_COPY(offset, s->offset + c, sizeof offset);
+    MIDGE_COPY(scale, s->scale + c, sizeof scale);
+    const float *part = midge_parts;
+    float *mixed = a->mixed[0] + c;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->asked; x++) {
-        place.share = midge_share_of(x, MIDGE_PERSISTENCE, c);
-        MIDGE_BY_FOUR
-        for (int32_t lead = x->from; lead < x->to; lead++) {
-            const float mixed = *place.mixed + midge_term(place.share, *place.parts, last);
-            *place.mixed = offset + scale * mixed;
-            midge_go_on(&place, 1);
+        struct midge_share shares[MIDGE_BLOCK];
+        for (int32_t k = 0; k < MIDGE_BLOCK; k++) {
+            shares[k] = midge_share_of(x, MIDGE_PERSISTENCE, c + k);
+        }
+        for (int32_t leads = x->to - x->from; leads > 0; leads--, part++, mixed += MIDGE_CHANNELS) {
+            float whole[MIDGE_BLOCK];
+            midge_load_block(whole, mixed);
+            for (int32_t k = 0; k < MIDGE_BLOCK; k++) {
+                whole[k] += midge_term(shares[k], *part, last[k]);
+            }
+            if (part == midge_parts) {
+                MIDGE_COPY(a->expected + c, whole, sizeof whole);
+            }
+            for (int32_t k = 0; k < MIDGE_BLOCK; k++) {
+                mixed[k] = offset[k] + scale[k] * whole[k];
+            }
         }
     }
 }
@@ -544,7 +568,9 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         midge_limit(s, a, c);
     }
-    for (int32_t lead = 0; lead < a->stretches[a->asked - 1].to; lead++) {
+    const int32_t mixed = a->stretches[a->asked - 1].to;
+    MIDGE_BY_FOUR
+    for (int32_t lead = 0; lead < mixed; lead++) {
         for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
             a->mixed[lead][c] = -0.0f; /* what is added to that is as it was, zeros with it */
         }
@@ -558,7 +584,7 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     }
     midge_joint_ahead(s, a, MIDGE_REGIME,
                       (const float(*)[MIDGE_CHANNELS])(best >= 0 ? s->pool[best] : s->joint));
-    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c += MIDGE_BLOCK) {
         midge_persistence_ahead(s, a, c);
     }
 }

@@ -33,9 +33,11 @@ struct midge_view {
 };
 
 MIDGE_PART void midge_look_back(const MIDGE_LEARNER *s, struct midge_view *view) {
-    for (int32_t lag = 0; lag < MIDGE_LAGS; lag++) {
-        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            view->lags[lag * MIDGE_CHANNELS + c] = midge_past_feature(s, lag, c);
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        const float offset = s->offset[c], inverse = midge_inverse(s->scale[c]);
+        for (int32_t lag = 0; lag < MIDGE_LAGS; lag++) {
+            const float value = (midge_past_row(s, lag)[c] - offset) * inverse;
+            view->lags[lag * MIDGE_CHANNELS + c] = midge_within(value, MIDGE_LARGEST_FEATURE);
         }
     }
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
