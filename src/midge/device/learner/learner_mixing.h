@@ -4,8 +4,7 @@
 /* A unit's mean squared error follows a forecast of it. */
 MIDGE_KERNEL void midge_judge_unit(float *fitness, float forecast, float rate, float sample) {
     const float error = forecast - sample, whole = error * error;
-    const float square = MIDGE_UNLIKELY(whole > MIDGE_LARGEST_JUDGED) ? MIDGE_LARGEST_JUDGED : whole;
-    *fitness += rate * (square - *fitness);
+    *fitness += rate * (midge_within(whole, MIDGE_LARGEST_JUDGED) - *fitness);
 }
 
 /* Of one channel: forecasts of all units but persistence, [units][channels] from `waiting` on, and of persistence. */
