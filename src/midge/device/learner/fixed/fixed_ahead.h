@@ -1,29 +1,27 @@
 /* Forecasts of every unit, one lead after the other. */
 #include "fixed_learning.h"
 
-/* The last rows of features, [rows][channels]: the newest at `newest`, older ones behind it. There is room for twice as
-   many, so that they stand in a row most of the time. */
-struct midge_window {
-    int32_t at;
-    int32_t *room;
-};
+/* Of the rows that the season unit makes, so many are wanted at a time: those of one season, or those that still come
+   again before the horizon. */
+#define MIDGE_MADE (MIDGE_HORIZON > 1 ? MIDGE_HORIZON / 2 : 1)
 
-/* A walk through the leads; the state must not change meanwhile.
+/* A walk through the leads; the state must not change meanwhile. Features stand in rows of [channels], the newest first.
 
    lead: what `values` are of; 0 before the first.
    values: [units][channels], in units of the channel.
    ends, slope: the direct unit's forecasts, and what it adds at a lead.
-   season: features that the season unit has made, the last first, then its lags. */
+   view: the last samples; its lags go on as the fast unit's.
+   made, at: features that the season unit has made, in a ring as long as a season, and where it is in it. */
 struct midge_ahead {
-    int32_t lead, place;
+    int32_t lead, place, at;
     const int32_t (*regime_coefficients)[MIDGE_CHANNELS];
     int32_t values[MIDGE_UNITS][MIDGE_CHANNELS];
     int32_t low[MIDGE_CHANNELS], high[MIDGE_CHANNELS];
     int32_t ends[MIDGE_DIRECT_ANCHORS][MIDGE_CHANNELS], slope[MIDGE_CHANNELS];
-    struct midge_window joint, regime, fast, seasonal;
-    int32_t joint_room[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS], regime_room[2 * MIDGE_JOINT_LAGS * MIDGE_CHANNELS];
-    int32_t fast_room[2 * MIDGE_FAST_LAGS * MIDGE_CHANNELS], seasonal_room[2 * MIDGE_SEASONAL * MIDGE_CHANNELS];
-    int32_t season[MIDGE_HORIZON + MIDGE_SEASON_LAGS][MIDGE_CHANNELS];
+    struct midge_view view;
+    int32_t joint[MIDGE_JOINT_LAGS * MIDGE_CHANNELS], regime[MIDGE_JOINT_LAGS * MIDGE_CHANNELS];
+    int32_t season[MIDGE_SEASON_LAGS * MIDGE_CHANNELS], seasonal[MIDGE_SEASONAL * MIDGE_CHANNELS];
+    int32_t made[MIDGE_MADE][MIDGE_CHANNELS];
 };
 
 /* The place of the regime that forecasts best lately; -1 if there is none. */
@@ -47,56 +45,38 @@ MIDGE_KERNEL int32_t midge_held(const struct midge_ahead *a, int32_t c, int32_t 
     return midge_min(midge_max(value, a->low[c]), a->high[c]);
 }
 
-MIDGE_KERNEL struct midge_window midge_new_window(int32_t *room, int32_t rows, const int32_t *lags) {
-    const struct midge_window window = {0, room};
-    MIDGE_COPY(room, lags, sizeof(int32_t) * MIDGE_CHANNELS * (size_t)rows);
-    return window;
-}
-
-MIDGE_KERNEL const int32_t *midge_newest(const struct midge_window *window) {
-    return window->room + window->at * MIDGE_CHANNELS;
-}
-
-/* Where a newer row goes, in front of the others. */
-MIDGE_KERNEL int32_t *midge_next_row(struct midge_window *window, int32_t rows) {
-    if (window->at == 0) {
-        window->at = rows;
-        MIDGE_COPY(window->room + rows * MIDGE_CHANNELS, window->room, sizeof(int32_t) * MIDGE_CHANNELS * (size_t)rows);
+/* A row comes before the others, of which the last goes. */
+MIDGE_KERNEL void midge_push(int32_t *rows, int32_t count, const int32_t *row) {
+    MIDGE_UNROLLED
+    for (int32_t k = count - 1; k > 0; k--) {
+        MIDGE_COPY(rows + k * MIDGE_CHANNELS, rows + (k - 1) * MIDGE_CHANNELS, sizeof(int32_t) * MIDGE_CHANNELS);
     }
-    return window->room + --window->at * MIDGE_CHANNELS;
-}
-
-MIDGE_KERNEL void midge_begin_windows(const MIDGE_LEARNER *s, struct midge_ahead *a, const int32_t *lags) {
-    int32_t seasonal[MIDGE_SEASONAL * MIDGE_CHANNELS];
-    for (int32_t k = 0; k < MIDGE_SEASONAL; k++) {
-        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-            seasonal[k * MIDGE_CHANNELS + c] = midge_past_feature(s, s->counters[MIDGE_PERIOD] - 2 + k, c);
-        }
-    }
-    a->joint = midge_new_window(a->joint_room, MIDGE_JOINT_LAGS, lags);
-    a->regime = midge_new_window(a->regime_room, MIDGE_JOINT_LAGS, lags);
-    a->fast = midge_new_window(a->fast_room, MIDGE_FAST_LAGS, lags);
-    a->seasonal = midge_new_window(a->seasonal_room, MIDGE_SEASONAL, seasonal);
-    MIDGE_COPY(a->season[MIDGE_HORIZON], lags, sizeof(int32_t) * MIDGE_CHANNELS * MIDGE_SEASON_LAGS);
+    MIDGE_COPY(rows, row, sizeof(int32_t) * MIDGE_CHANNELS);
 }
 
 MIDGE_PART void midge_begin_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     const int32_t best = midge_best_regime(s);
-    struct midge_view view;
-    midge_look_back(s, &view);
+    const int32_t *const last = a->view.last;
+    midge_look_back(s, &a->view);
     a->lead = 0;
     a->place = -1;
+    a->at = 0;
     a->regime_coefficients = (const int32_t(*)[MIDGE_CHANNELS])(best >= 0 ? s->pool[best] : s->joint);
-    midge_begin_windows(s, a, view.lags);
+    MIDGE_COPY(a->joint, a->view.lags, sizeof a->joint);
+    MIDGE_COPY(a->regime, a->view.lags, sizeof a->regime);
+    MIDGE_COPY(a->season, a->view.lags, sizeof a->season);
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         int32_t features[MIDGE_DIRECT_FEATURES];
-        midge_limits(s, c, view.last[c], &a->low[c], &a->high[c]);
-        a->values[MIDGE_PERSISTENCE][c] = view.last[c];
-        a->values[MIDGE_DIRECT][c] = view.last[c];
+        for (int32_t k = 0; k < MIDGE_SEASONAL; k++) {
+            a->seasonal[k * MIDGE_CHANNELS + c] = midge_past_feature(s, s->counters[MIDGE_PERIOD] - 2 + k, c);
+        }
+        midge_limits(s, c, last[c], &a->low[c], &a->high[c]);
+        a->values[MIDGE_PERSISTENCE][c] = last[c];
+        a->values[MIDGE_DIRECT][c] = last[c];
         midge_direct_features(s, 0, c, features);
         for (int32_t place = 0; place < MIDGE_DIRECT_ANCHORS; place++) {
             const int32_t step = midge_own_step(&s->direct[place][0][c], features, MIDGE_DIRECT_FEATURES);
-            a->ends[place][c] = midge_held(a, c, view.last[c] + step);
+            a->ends[place][c] = midge_held(a, c, last[c] + step);
         }
     }
 }
@@ -113,12 +93,12 @@ MIDGE_KERNEL int32_t midge_reach(struct midge_ahead *a, int32_t unit, int32_t c,
 
 /* Two outputs at a time: so the sums stay in registers, and features are read for both. */
 MIDGE_PART void midge_joint_ahead(struct midge_ahead *a, const int32_t (*coefficients)[MIDGE_CHANNELS],
-                                  struct midge_window *window, int32_t unit) {
-    int32_t *const row = midge_next_row(window, MIDGE_JOINT_LAGS);
-    const int32_t *const features = row + MIDGE_CHANNELS;
+                                  int32_t *features, int32_t unit) {
+    int32_t row[MIDGE_CHANNELS];
     for (int32_t c = 0; c < MIDGE_CHANNELS; c += 2) {
         const int32_t other = midge_min(c + 1, MIDGE_CHANNELS - 1);
         int64_t sum = 0, next = 0;
+        MIDGE_UNROLLED
         for (int32_t k = 0; k < MIDGE_JOINT_LAGS * MIDGE_CHANNELS; k++) {
             sum += midge_product(coefficients[1 + k][c], features[k]);
             next += midge_product(coefficients[1 + k][other], features[k]);
@@ -126,48 +106,57 @@ MIDGE_PART void midge_joint_ahead(struct midge_ahead *a, const int32_t (*coeffic
         row[other] = midge_reach(a, unit, other, features[other], coefficients[0][other], next);
         row[c] = midge_reach(a, unit, c, features[c], coefficients[0][c], sum);
     }
+    midge_push(features, MIDGE_JOINT_LAGS, row);
 }
 
 /* The sum of what each channel's own features are worth, coefficients [rows][channels] and features alike. */
 MIDGE_KERNEL int64_t midge_own_sum(const int32_t *coefficients, const int32_t *features, int32_t rows) {
     int64_t sum = 0;
-    for (int32_t k = 0; k < rows * MIDGE_CHANNELS; k += MIDGE_CHANNELS) {
-        sum += midge_product(coefficients[k], features[k]);
+    MIDGE_UNROLLED
+    for (int32_t k = 0; k < rows; k++) {
+        sum += midge_product(coefficients[k * MIDGE_CHANNELS], features[k * MIDGE_CHANNELS]);
     }
     return sum;
 }
 
 MIDGE_PART void midge_fast_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
-    int32_t *const row = midge_next_row(&a->fast, MIDGE_FAST_LAGS);
-    const int32_t *const features = row + MIDGE_CHANNELS;
+    const int32_t *const features = a->view.lags;
+    int32_t row[MIDGE_CHANNELS];
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         const int64_t sum = midge_own_sum(&s->fast[1][c], features + c, MIDGE_FAST_LAGS);
         row[c] = midge_reach(a, MIDGE_FAST, c, features[c], s->fast[0][c], sum);
     }
+    midge_push(a->view.lags, MIDGE_FAST_LAGS, row);
 }
 
-/* What the season unit sees next of the last season: rows that it has made itself, or past. */
-MIDGE_KERNEL void midge_push_seasonal(const MIDGE_LEARNER *s, struct midge_ahead *a) {
-    const int32_t made = MIDGE_HORIZON - 1 - a->lead + s->counters[MIDGE_PERIOD] - 2;
-    int32_t *const row = midge_next_row(&a->seasonal, MIDGE_SEASONAL);
-    if (made < MIDGE_HORIZON) {
-        MIDGE_COPY(row, a->season[made], sizeof a->season[0]);
-        return;
+/* What the season unit sees next of the last season: past, or a row that it has made itself, whose place is taken by what
+   it makes now. */
+MIDGE_KERNEL void midge_push_seasonal(const MIDGE_LEARNER *s, struct midge_ahead *a, const int32_t *made) {
+    const int32_t behind = s->counters[MIDGE_PERIOD] - 2;
+    int32_t row[MIDGE_CHANNELS];
+    if (a->lead < behind) {
+        for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+            row[c] = midge_past_feature(s, behind - 1 - a->lead, c);
+        }
+    } else {
+        MIDGE_COPY(row, a->made[a->at], sizeof row);
     }
-    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-        row[c] = midge_past_feature(s, made - MIDGE_HORIZON, c);
+    midge_push(a->seasonal, MIDGE_SEASONAL, row);
+    if (a->at < MIDGE_MADE) {
+        MIDGE_COPY(a->made[a->at], made, sizeof row);
     }
+    a->at = a->at + 1 == behind ? 0 : a->at + 1;
 }
 
 MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
-    int32_t *const row = a->season[MIDGE_HORIZON - 1 - a->lead];
-    const int32_t *const features = row + MIDGE_CHANNELS, *const seasonal = midge_newest(&a->seasonal);
+    int32_t row[MIDGE_CHANNELS];
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
-        const int64_t sum = midge_own_sum(&s->season[1][c], features + c, MIDGE_SEASON_LAGS) +
-                            midge_own_sum(&s->season[1 + MIDGE_SEASON_LAGS][c], seasonal + c, MIDGE_SEASONAL);
-        row[c] = midge_reach(a, MIDGE_SEASON, c, features[c], s->season[0][c], sum);
+        const int64_t sum = midge_own_sum(&s->season[1][c], a->season + c, MIDGE_SEASON_LAGS) +
+                            midge_own_sum(&s->season[1 + MIDGE_SEASON_LAGS][c], a->seasonal + c, MIDGE_SEASONAL);
+        row[c] = midge_reach(a, MIDGE_SEASON, c, a->season[c], s->season[0][c], sum);
     }
-    midge_push_seasonal(s, a);
+    midge_push(a->season, MIDGE_SEASON_LAGS, row);
+    midge_push_seasonal(s, a, row);
 }
 
 /* a times the part of one, Q31, that a lead is of a stretch. */
@@ -190,8 +179,8 @@ MIDGE_KERNEL void midge_direct_ahead(struct midge_ahead *a) {
 
 /* One lead more. */
 MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
-    midge_joint_ahead(a, (const int32_t(*)[MIDGE_CHANNELS])s->joint, &a->joint, MIDGE_JOINT);
-    midge_joint_ahead(a, a->regime_coefficients, &a->regime, MIDGE_REGIME);
+    midge_joint_ahead(a, (const int32_t(*)[MIDGE_CHANNELS])s->joint, a->joint, MIDGE_JOINT);
+    midge_joint_ahead(a, a->regime_coefficients, a->regime, MIDGE_REGIME);
     midge_fast_ahead(s, a);
     midge_season_ahead(s, a);
     midge_direct_ahead(a);

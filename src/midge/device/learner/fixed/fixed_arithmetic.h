@@ -17,6 +17,15 @@ MIDGE_KERNEL int64_t midge_product(int32_t a, int32_t b) {
 }
 #else
 MIDGE_KERNEL int64_t midge_product(int32_t a, int32_t b) { return (int64_t)a * b; }
+
+#define MIDGE_HAS_PRODUCT
+#endif
+
+/* Before a loop of few rounds: as straight code. Where a product is many instructions nothing is won by it. */
+#ifdef MIDGE_HAS_PRODUCT
+#define MIDGE_UNROLLED _Pragma("GCC unroll 16")
+#else
+#define MIDGE_UNROLLED
 #endif
 
 /* Half rounds up. 1 <= places <= 62. */
