@@ -200,6 +200,7 @@ MIDGE_PART void midge_joint_ahead(const MIDGE_LEARNER *s, const struct midge_ahe
     MIDGE_COPY(rows, a->view.lags, sizeof rows / 2u);
     MIDGE_COPY(rows + MIDGE_JOINT_LAGS * MIDGE_CHANNELS, a->view.lags, sizeof rows / 2u);
     MIDGE_COPY(reached, a->view.last, sizeof reached);
+    MIDGE_FILL(&shares, 0, sizeof shares);
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         const int is_mixed = x < a->stretches + a->asked;
         for (int32_t c = 0; c < MIDGE_CHANNELS && is_mixed; c++) {

@@ -9,6 +9,8 @@
 
    lead: what `values` are of; 0 before the first.
    values: [units][channels], in units of the channel.
+   low, high: between what forecasts stay. near, span: what is up to `span` above `near` is a forecast and a feature as
+   it is.
    ends, slope: the direct unit's forecasts, and what it adds at a lead.
    view: the last samples; its lags go on as the fast unit's.
    made, at: features that the season unit has made, in a ring as long as a season, and where it is in it. */
@@ -16,7 +18,8 @@ struct midge_ahead {
     int32_t lead, place, at;
     const int32_t (*regime_coefficients)[MIDGE_CHANNELS];
     int32_t values[MIDGE_UNITS][MIDGE_CHANNELS];
-    int32_t low[MIDGE_CHANNELS], high[MIDGE_CHANNELS];
+    int32_t low[MIDGE_CHANNELS], high[MIDGE_CHANNELS], near[MIDGE_CHANNELS];
+    uint32_t span[MIDGE_CHANNELS];
     int32_t ends[MIDGE_DIRECT_ANCHORS][MIDGE_CHANNELS], slope[MIDGE_CHANNELS];
     struct midge_view view;
     int32_t joint[MIDGE_JOINT_LAGS * MIDGE_CHANNELS], regime[MIDGE_JOINT_LAGS * MIDGE_CHANNELS];
@@ -34,11 +37,15 @@ MIDGE_KERNEL int32_t midge_best_regime(const MIDGE_LEARNER *s) {
 }
 
 /* Between what a channel's forecasts stay. */
-MIDGE_KERNEL void midge_limits(const MIDGE_LEARNER *s, int32_t c, int32_t last, int32_t *low, int32_t *high) {
+MIDGE_KERNEL void midge_limits(const MIDGE_LEARNER *s, struct midge_ahead *a, int32_t c, int32_t last) {
     const int32_t middle = (s->mean[c] + 8) >> 4;
     const int32_t spread = midge_root(s->variance[c]) * 256;
-    *low = midge_max(midge_min(middle - MIDGE_RANGE * spread, last - MIDGE_REACH * spread), -MIDGE_LIMIT);
-    *high = midge_min(midge_max(middle + MIDGE_RANGE * spread, last + MIDGE_REACH * spread), MIDGE_LIMIT);
+    a->low[c] = midge_max(midge_min(middle - MIDGE_RANGE * spread, last - MIDGE_REACH * spread), -MIDGE_LIMIT);
+    a->high[c] = midge_min(midge_max(middle + MIDGE_RANGE * spread, last + MIDGE_REACH * spread), MIDGE_LIMIT);
+    const int32_t lowest = midge_max(a->low[c], -MIDGE_LARGEST_FEATURE);
+    const int32_t highest = midge_min(a->high[c], MIDGE_LARGEST_FEATURE);
+    a->near[c] = lowest <= highest ? lowest : INT32_MAX; /* which no value is */
+    a->span[c] = lowest <= highest ? (uint32_t)(highest - lowest) : 0u;
 }
 
 MIDGE_KERNEL int32_t midge_held(const struct midge_ahead *a, int32_t c, int32_t value) {
@@ -70,7 +77,7 @@ MIDGE_PART void midge_begin_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a)
         for (int32_t k = 0; k < MIDGE_SEASONAL; k++) {
             a->seasonal[k * MIDGE_CHANNELS + c] = midge_past_feature(s, s->counters[MIDGE_PERIOD] - 2 + k, c);
         }
-        midge_limits(s, c, last[c], &a->low[c], &a->high[c]);
+        midge_limits(s, a, c, last[c]);
         a->values[MIDGE_PERSISTENCE][c] = last[c];
         a->values[MIDGE_DIRECT][c] = last[c];
         midge_direct_features(s, 0, c, features);
@@ -86,24 +93,27 @@ MIDGE_PART void midge_begin_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a)
 MIDGE_KERNEL int32_t midge_reach(struct midge_ahead *a, int32_t unit, int32_t c, int32_t last, int32_t constant,
                                  int64_t sum) {
     const int32_t from = last + ((constant + 2) >> 2);
-    const int32_t value = midge_within(from + midge_narrowed(sum, 22), MIDGE_LARGEST_FEATURE);
-    a->values[unit][c] = midge_held(a, c, value);
+    const int32_t value = from + midge_narrowed(sum, 22);
+    if (__builtin_expect((uint32_t)value - (uint32_t)a->near[c] > a->span[c], 0)) {
+        const int32_t feature = midge_within(value, MIDGE_LARGEST_FEATURE);
+        a->values[unit][c] = midge_held(a, c, feature);
+        return feature;
+    }
+    a->values[unit][c] = value;
     return value;
 }
 
-/* Two outputs at a time: so the sums stay in registers, and features are read for both. */
 MIDGE_PART void midge_joint_ahead(struct midge_ahead *a, const int32_t (*coefficients)[MIDGE_CHANNELS],
                                   int32_t *features, int32_t unit) {
     int32_t row[MIDGE_CHANNELS];
-    for (int32_t c = 0; c < MIDGE_CHANNELS; c += 2) {
-        const int32_t other = midge_min(c + 1, MIDGE_CHANNELS - 1);
-        int64_t sum = 0, next = 0;
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        const int32_t *column = &coefficients[1][c];
+        int64_t sum = 0;
+        MIDGE_TAKEN(column);
         MIDGE_UNROLLED
         for (int32_t k = 0; k < MIDGE_JOINT_LAGS * MIDGE_CHANNELS; k++) {
-            sum += midge_product(coefficients[1 + k][c], features[k]);
-            next += midge_product(coefficients[1 + k][other], features[k]);
+            sum += midge_product(column[k * MIDGE_CHANNELS], features[k]);
         }
-        row[other] = midge_reach(a, unit, other, features[other], coefficients[0][other], next);
         row[c] = midge_reach(a, unit, c, features[c], coefficients[0][c], sum);
     }
     midge_push(features, MIDGE_JOINT_LAGS, row);

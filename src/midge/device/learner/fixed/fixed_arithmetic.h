@@ -23,8 +23,11 @@ MIDGE_KERNEL int64_t midge_product(int32_t a, int32_t b) { return (int64_t)a * b
 
 /* Before a loop of few rounds: as straight code. Where a product is many instructions nothing is won by it. */
 #ifdef MIDGE_HAS_PRODUCT
+/* A pointer as it is: elements are found from it, not from where it came from, so that one register serves for all. */
+#define MIDGE_TAKEN(pointer) __asm__("" : "+r"(pointer))
 #define MIDGE_UNROLLED _Pragma("GCC unroll 16")
 #else
+#define MIDGE_TAKEN(pointer)
 #define MIDGE_UNROLLED
 #endif
 
