@@ -98,7 +98,10 @@ def test_frames_of_every_size(core: str, kind: str, size: int) -> None:
         # A conditional return does not end the path.
         (("push {r4, lr}", "cmp r0, #0", "it eq", "popeq {r4, pc}", "sub sp, #8", "b ."), 16),
         # A jump over more than 2 KB, as Thumb of the first kind makes it.
-        (("push {r4, lr}", "bl 2f", "1: pop {r4, pc}", "2: push {r0-r3}", "pop {r0-r3}", "b 1b"), 24),
+        (
+            ("push {r4, lr}", "bl 2f", "1: pop {r4, pc}", "2: push {r0-r3}", "pop {r0-r3}", "b 1b"),
+            24,
+        ),
         # A routine within a function.
         (("push {r4, lr}", "bl 1f", "sub sp, #64", "add sp, #64", "pop {r4, pc}", "1: bx lr"), 72),
         # A table of byte offsets: one case pushes eight registers.

@@ -155,7 +155,9 @@ class _Walk:
         return address makes it so. It may as well be a routine within a function of assembly: its
         target and what follows are both walked at this depth.
         """
-        target, here = (bisect_right(self._functions, at) for at in (effect.targets[0], effect.address))
+        target, here = (
+            bisect_right(self._functions, at) for at in (effect.targets[0], effect.address)
+        )
         return target == here > 0 and effect.targets[0] != self._functions[here - 1]
 
     def _successors(self, effect: Effect, before: int, after: int) -> list[tuple[int, int]]:
