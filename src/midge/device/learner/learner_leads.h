@@ -100,7 +100,7 @@ MIDGE_KERNEL struct midge_reached midge_reached_alike(float value) {
 
 /* Whether these may be three numbers. */
 MIDGE_KERNEL int midge_is_far(const struct midge_ahead *a, int32_t c, float sum) {
-    return MIDGE_UNLIKELY(midge_bits_f32(sum) << 1 >= a->near[c]);
+    return MIDGE_UNLIKELY(midge_bits_f32(sum) << 1 >= a->near[c]) != 0;
 }
 
 MIDGE_KERNEL struct midge_reached midge_reach(const struct midge_ahead *a, int32_t c, float sum) {
