@@ -108,6 +108,7 @@ def text_of(rows: list[Row]) -> str:
                 round(row.tick.cycles),
                 row.tick.largest_cycles,
                 round(row.whole.cycles),
+                row.whole.largest_cycles,
                 _whole(row.tick.board_cycles),
                 row.tick.largest_board_cycles,
                 _whole(row.whole.board_cycles),
@@ -121,13 +122,14 @@ def text_of(rows: list[Row]) -> str:
     ticks = " and ".join(f"{count:,} ({target})" for target, count in TICKS.items())
     header = (
         *("board", "arithmetic", "channels", "budget", "cycles a tick", "dearest tick"),
-        *("with whole forecast", "from flash: a tick", "dearest", "with whole forecast", "ms"),
+        *("with whole forecast", "dearest of these"),
+        *("from flash: a tick", "dearest", "with whole forecast", "ms"),
         *("state", "stack", "RAM", "flash"),
     )
     return (
         f"# A learner of Midge on a device\n\nFrom `python -m bench.adapt_device`: horizon "
         f"{HORIZON}, {ticks} ticks of a series whose regimes return, compiled by zig's clang at "
-        "-O2. The first three counts of cycles are those of the core with memory that answers at "
+        "-O2. The first four counts of cycles are those of the core with memory that answers at "
         "once, *from flash* the same with what it waits for the board's flash. *Cycles a tick* is "
         "the mean of ticks that learn, flag and forecast as far as judging the units needs; "
         "*dearest tick* leaves out the first four, in which scales are found; *with whole "

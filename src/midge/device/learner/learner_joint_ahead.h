@@ -59,7 +59,6 @@ struct midge_row {
 };
 
 MIDGE_KERNEL void midge_reach_row(const struct midge_ahead *a, struct midge_row *row) {
-    MIDGE_SELDOM
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         const struct midge_reached reached = midge_reach(a, c, row->sums[c]);
         row->sums[c] = reached.value;

@@ -104,11 +104,11 @@ MIDGE_KERNEL void midge_fast_some(const struct midge_ahead *a, int32_t c, struct
             }
             midge_go_on(place, MIDGE_AT_ONCE);
         }
-        if (leads > 0) {
+        MIDGE_SELDOM
+        for (int32_t k = 0; k < MIDGE_AT_ONCE && leads > 0; k++, leads--) {
             midge_fast_on(walk, midge_reach(a, c, midge_fast_sum(walk)));
             midge_mix(place, 0, walk->reached.forecast);
             midge_go_on(place, 1);
-            leads--;
         }
     }
 }
