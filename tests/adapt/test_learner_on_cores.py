@@ -146,14 +146,14 @@ def test_costs_keep_within_the_aim() -> None:
 
 def test_the_whole_forecast_keeps_within_the_aim() -> None:
     learner = StreamModel(channels=4, horizon=60, ram="6.5 KB")
-    for sample in series(160)[:140]:
+    for sample in series(140)[:80]:
         learner.update(sample)
     artifact = compile_learner(learner, target="nrf52840")
-    run = artifact.run(series(160)[140:], forecasts=True, restored=learner.save())
+    run = artifact.run(series(140)[80:], forecasts=True, restored=learner.save())
     assert run.cost.cycles is not None
     assert run.cost.cycles < 100_000
     assert run.cost.ram_bytes <= 8192
-    np.testing.assert_array_equal(run.told, twin_told(learner, series(160)[140:]))
+    np.testing.assert_array_equal(run.told, twin_told(learner, series(140)[80:]))
 
 
 @pytest.mark.parametrize("cc", EACH_COMPILER)
