@@ -151,8 +151,11 @@ class Mixing(Protocol):
     def weights(self, state: AnyState, sizes: Sizes, /) -> Values:
         """[anchors, units, channels]."""
 
-    def mixed(self, sizes: Sizes, shares: Values, forecasts: Values, /) -> Values:
-        """[leads, channels]: forecasts [leads, units, channels], by weights."""
+    def mixed(self, sizes: Sizes, shares: Values, forecasts: Values, leads: int, /) -> Values:
+        """[leads, channels]: the first of forecasts [leads, units, channels], by weights.
+
+        Forecasts reach to `sizes.reach(leads)` or further.
+        """
 
 
 class Arithmetic(Protocol):

@@ -207,6 +207,7 @@ def _sizes(z: Sizes) -> Mapping[str, int]:
         "RING": z.ring,
         "ANCHORS": len(z.anchors),
         "DIRECT_ANCHORS": z.direct_anchors,
+        "STRETCHES": len(z.anchors) + (z.anchors[-1] < z.horizon),
         "REGIMES": z.regimes,
         "TAIL_BINS": TAIL_BINS,
         "LAGS": max(z.joint_lags, s.fast_lags, s.season_lags),

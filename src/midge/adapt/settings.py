@@ -161,6 +161,19 @@ class Sizes:
         leads = (0, *self.anchors[-self.direct_anchors :])
         return _places(leads, self.horizon, first=1)
 
+    @cached_property
+    def mix_anchors(self) -> tuple[Places, Places]:
+        """For each lead the anchors around it; the last is on both sides of what lies beyond."""
+        after = self.mix_places[0]
+        before = np.where(
+            np.arange(self.horizon) < self.anchors[-1], np.maximum(after - 1, 0), after
+        )
+        return before, after
+
+    def reach(self, leads: int) -> int:
+        """How far units go so that these leads can be mixed: to the end of the way to an anchor."""
+        return next((anchor for anchor in self.anchors if anchor >= leads), leads)
+
     @property
     def longest_season(self) -> int:
         """In ticks."""

@@ -92,11 +92,12 @@ class Tick:
         forecasts = ahead.until(lead)
         judging.keep(a, state, forecasts)
         shares = a.mixing.weights(state, a.sizes)
-        state.expected[:] = a.mixing.mixed(a.sizes, shares, forecasts[:1])[0]
+        state.expected[:] = a.mixing.mixed(a.sizes, shares, forecasts, 1)[0]
 
     def forecast(self, state: AnyState, ahead: Ahead, rows: int) -> Values:
         """[rows, channels], in the user's units."""
         a = self.arithmetic
         shares = a.mixing.weights(state, a.sizes)
-        values = a.mixing.mixed(a.sizes, shares, ahead.until(rows))
+        forecasts = ahead.until(a.sizes.reach(rows))
+        values = a.mixing.mixed(a.sizes, shares, forecasts, rows)
         return a.in_user_units(state, values)

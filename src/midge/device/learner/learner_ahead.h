@@ -3,25 +3,24 @@
 #include "learner_joint_ahead.h"
 #include "learner_own_ahead.h"
 
-/* The last sample goes on, of [block] channels from `c` on. What is mixed then is complete, and is told in the user's
-   units; but for what is expected next, which the learner keeps. */
-MIDGE_PART void midge_persistence_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a, int32_t c) {
-    float last[MIDGE_BLOCK], offset[MIDGE_BLOCK], scale[MIDGE_BLOCK];
-    MIDGE_COPY(last, a->view.last + c, sizeof last);
+/* Curves complete what is mixed of [block] channels from `c` on. It is told in the user's units then; but for what is
+   expected next, which the learner keeps. */
+MIDGE_PART void midge_straight_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a, int32_t c) {
+    float offset[MIDGE_BLOCK], scale[MIDGE_BLOCK];
     MIDGE_COPY(offset, s->offset + c, sizeof offset);
     MIDGE_COPY(scale, s->scale + c, sizeof scale);
     const float *part = midge_parts;
     float *mixed = a->mixed[0] + c;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->asked; x++) {
-        struct midge_share shares[MIDGE_BLOCK];
-        for (int32_t k = 0; k < MIDGE_BLOCK; k++) {
-            shares[k] = midge_share_of(x, MIDGE_PERSISTENCE, c + k);
-        }
+        float start[MIDGE_BLOCK], grows[MIDGE_BLOCK], bends[MIDGE_BLOCK];
+        MIDGE_COPY(start, x->after[MIDGE_START] + c, sizeof start);
+        MIDGE_COPY(grows, x->after[MIDGE_GROWS] + c, sizeof grows);
+        MIDGE_COPY(bends, x->after[MIDGE_BENDS] + c, sizeof bends);
         for (int32_t leads = x->to - x->from; leads > 0; leads--, part++, mixed += MIDGE_CHANNELS) {
             float whole[MIDGE_BLOCK];
             midge_load_block(whole, mixed);
             for (int32_t k = 0; k < MIDGE_BLOCK; k++) {
-                whole[k] += midge_term(shares[k], *part, last[k]);
+                whole[k] += start[k] + *part * (grows[k] + *part * bends[k]);
             }
             if (part == midge_parts) {
                 MIDGE_COPY(a->expected + c, whole, sizeof whole);
@@ -51,6 +50,9 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     for (int32_t anchor = 0; anchor < midge_min(a->asked, MIDGE_ANCHORS); anchor++) {
         midge_shares(s, anchor, a->shares[anchor]);
     }
+    if (a->asked > MIDGE_ANCHORS) {
+        MIDGE_COPY(a->shares[MIDGE_STRETCHES - 1], a->shares[MIDGE_ANCHORS - 1], sizeof a->shares[0]);
+    }
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
         midge_limit(s, a, c);
     }
@@ -71,6 +73,6 @@ MIDGE_PART void midge_go_ahead(const MIDGE_LEARNER *s, struct midge_ahead *a) {
     midge_joint_ahead(s, a, MIDGE_REGIME,
                       (const float(*)[MIDGE_CHANNELS])(best >= 0 ? s->pool[best] : s->joint));
     for (int32_t c = 0; c < MIDGE_CHANNELS; c += MIDGE_BLOCK) {
-        midge_persistence_ahead(s, a, c);
+        midge_straight_ahead(s, a, c);
     }
 }

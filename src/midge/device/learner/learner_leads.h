@@ -3,10 +3,11 @@
 #include "learner_regimes.h"
 
 /* Leads behind `from` up to `to`, on the way to an anchor or behind the last one.
-   before, after: shares of units, [units][channels], at the anchors around them.
+   before, after: shares of units, [units][channels], at the anchors around them; the last is on both sides of what lies
+   behind it.
    slot: where in `waiting` the forecast of lead `to` is kept; -1 where none is due. */
 struct midge_stretch {
-    const float (*before)[MIDGE_CHANNELS], (*after)[MIDGE_CHANNELS];
+    float (*before)[MIDGE_CHANNELS], (*after)[MIDGE_CHANNELS];
     int16_t from, to, slot;
 };
 
@@ -16,17 +17,18 @@ struct midge_stretch {
    expected: what is mixed for lead 1, in units of the channels; in those units everything else is added up.
    view: the last samples. low, high: between what forecasts stay. near: a number whose bits, without its sign and
    shifted left, are less than that is a forecast as it is, and a feature as it is.
-   shares: of units at each anchor, as far as asked for. */
+   shares: of units at the end of each stretch, as far as asked for; those of the season's and the direct unit and of
+   persistence give place to curves. */
 struct midge_ahead {
     int32_t count, asked;
-    struct midge_stretch stretches[MIDGE_ANCHORS + 1];
+    struct midge_stretch stretches[MIDGE_STRETCHES];
     float (*mixed)[MIDGE_CHANNELS];
     float (*waiting)[MIDGE_PERSISTENCE][MIDGE_CHANNELS];
     struct midge_view view;
     float low[MIDGE_CHANNELS], high[MIDGE_CHANNELS];
     uint32_t near[MIDGE_CHANNELS];
     float expected[MIDGE_CHANNELS];
-    float shares[MIDGE_ANCHORS][MIDGE_UNITS][MIDGE_CHANNELS];
+    float shares[MIDGE_STRETCHES][MIDGE_UNITS][MIDGE_CHANNELS];
 };
 
 /* Where in `waiting` this tick's forecast of an anchor is kept, whose places begin at `first`; -1 where none is due. */
@@ -43,20 +45,21 @@ MIDGE_KERNEL void midge_plan(const MIDGE_LEARNER *s, struct midge_ahead *a, int 
     for (int32_t anchor = 0; anchor < MIDGE_ANCHORS; first += midge_pending[anchor], anchor++) {
         const int32_t slot = is_kept ? midge_slot(s, anchor, first) : -1;
         struct midge_stretch *const x = &a->stretches[anchor];
-        x->before = (const float(*)[MIDGE_CHANNELS])a->shares[midge_max(anchor - 1, 0)];
-        x->after = (const float(*)[MIDGE_CHANNELS])a->shares[anchor];
+        x->before = a->shares[midge_max(anchor - 1, 0)];
+        x->after = a->shares[anchor];
         x->from = (int16_t)from;
         x->to = (int16_t)midge_anchors[anchor];
         x->slot = (int16_t)slot;
         a->count = to_the_end || slot >= 0 ? anchor + 1 : a->count;
         from = midge_anchors[anchor];
     }
-    if (to_the_end && from < MIDGE_HORIZON) {
-        struct midge_stretch *const x = &a->stretches[a->count++];
-        *x = a->stretches[MIDGE_ANCHORS - 1];
-        x->from = x->to;
+    if (to_the_end && MIDGE_STRETCHES > MIDGE_ANCHORS) {
+        struct midge_stretch *const x = &a->stretches[MIDGE_STRETCHES - 1];
+        x->before = x->after = a->shares[MIDGE_STRETCHES - 1];
+        x->from = (int16_t)from;
         x->to = MIDGE_HORIZON;
         x->slot = -1;
+        a->count = MIDGE_STRETCHES;
     }
 }
 

@@ -1,5 +1,5 @@
 /* Forecasts of units that see one channel: all leads of a channel, with its coefficients in registers. */
-#include "learner_leads.h"
+#include "learner_straight.h"
 
 /* So many leads of a unit of one channel in one round. */
 #ifdef MIDGE_HAS_FPU
@@ -130,29 +130,6 @@ MIDGE_PART void midge_fast_ahead(const MIDGE_LEARNER *s, const struct midge_ahea
     }
 }
 
-/* The direct unit of a channel on a stretch: a straight line. */
-struct midge_line {
-    const float *parts;
-    float start, gain;
-    struct midge_share share;
-};
-
-MIDGE_KERNEL float midge_line_at(const struct midge_line *line, int32_t k) {
-    return line->start + line->gain * line->parts[k];
-}
-
-/* What another unit makes of the lead that is `k` further comes before the line's. */
-MIDGE_KERNEL void midge_mix_with_line(const struct midge_place *place, const struct midge_line *line, int32_t k,
-                                      float value) {
-    if (place) {
-        float *const mixed = &place->mixed[k * MIDGE_CHANNELS];
-        const float part = place->parts[k], direct = midge_line_at(line, k);
-        *mixed = *mixed + midge_term(place->share, part, value) + midge_term(line->share, part, direct);
-    }
-}
-
-MIDGE_KERNEL void midge_line_on(struct midge_line *line, int32_t leads) { line->parts += leads; }
-
 /* The lead of an end: 0 is now. */
 MIDGE_KERNEL int32_t midge_end(int32_t place) { return place > 0 ? midge_anchors[MIDGE_FIRST_DIRECT + place - 1] : 0; }
 
@@ -189,7 +166,7 @@ MIDGE_KERNEL void midge_season_on(struct midge_season_walk *walk, float again, s
 /* Some leads, as long as none is far: how many. What each makes takes the place of what it saw, since it comes a season
    later. */
 MIDGE_KERNEL int32_t midge_season_near(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
-                                       float *again, const struct midge_place *place, const struct midge_line *line) {
+                                       float *again, const struct midge_place *place) {
     MIDGE_UNROLLED
     for (int32_t k = 0; k < MIDGE_AT_ONCE; k++) {
         const float sum = midge_season_sum(walk);
@@ -198,33 +175,30 @@ MIDGE_KERNEL int32_t midge_season_near(const struct midge_ahead *a, int32_t c, s
         }
         midge_season_on(walk, again[k], midge_reached_alike(sum));
         again[k] = sum;
-        midge_mix_with_line(place, line, k, sum);
+        midge_mix(place, k, sum);
     }
     return MIDGE_AT_ONCE;
 }
 
 /* Leads of a stretch within a season. */
 MIDGE_KERNEL void midge_season_some(const struct midge_ahead *a, int32_t c, struct midge_season_walk *walk,
-                                    int32_t leads, float *again, struct midge_place *place, struct midge_line *line) {
+                                    int32_t leads, float *again, struct midge_place *place) {
     while (leads > 0) {
         for (; leads >= MIDGE_AT_ONCE; leads -= MIDGE_AT_ONCE, again += MIDGE_AT_ONCE) {
-            const int32_t done = midge_season_near(a, c, walk, again, place, line);
+            const int32_t done = midge_season_near(a, c, walk, again, place);
             if (MIDGE_UNLIKELY(done < MIDGE_AT_ONCE)) {
                 midge_go_on(place, done);
-                midge_line_on(line, done);
                 again += done;
                 leads -= done;
                 break;
             }
             midge_go_on(place, MIDGE_AT_ONCE);
-            midge_line_on(line, MIDGE_AT_ONCE);
         }
         if (leads > 0) {
             midge_season_on(walk, *again, midge_reach(a, c, midge_season_sum(walk)));
             *again++ = walk->reached.feature;
-            midge_mix_with_line(place, line, 0, walk->reached.forecast);
+            midge_mix(place, 0, walk->reached.forecast);
             midge_go_on(place, 1);
-            midge_line_on(line, 1);
             leads--;
         }
     }
@@ -247,8 +221,9 @@ MIDGE_KERNEL void midge_season_again(const MIDGE_LEARNER *s, int32_t c, int32_t 
 /* Of one channel, and with it the direct unit, whose lines have these ends. */
 MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ahead *a, int32_t c, const float *ends) {
     const int32_t behind = s->counters[MIDGE_PERIOD] - 2;
+    struct midge_straight before = midge_straight_of((const float(*)[MIDGE_CHANNELS])a->shares[0], c);
     struct midge_place place = midge_first_place(a, c);
-    struct midge_line line = {midge_direct_parts, 0.0f, 0.0f, {0.0f, 0.0f}};
+    struct midge_ends from = {0.0f, 0.0f};
     struct midge_season_walk walk;
     float again[MIDGE_HORIZON];
     walk.reached = midge_reached_alike(a->view.last[c]);
@@ -261,23 +236,32 @@ MIDGE_PART void midge_season_ahead(const MIDGE_LEARNER *s, const struct midge_ah
     int32_t at = 0, end = 1;
     for (const struct midge_stretch *x = a->stretches; x < a->stretches + a->count; x++) {
         const int is_mixed = x < a->stretches + a->asked;
-        end += end < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(end);
-        line.start = ends[end - 1];
-        line.gain = ends[end] - ends[end - 1];
+        struct midge_straight after = before, gain = {0.0f, 0.0f, 0.0f};
         if (is_mixed) {
-            place.share = midge_share_of(x, MIDGE_SEASON, c);
-            line.share = midge_share_of(x, MIDGE_DIRECT, c);
+            after = midge_straight_of((const float(*)[MIDGE_CHANNELS])x->after, c);
+            gain = midge_less(after, before);
+            place.share = midge_season_share(before, gain, x->from > 0);
         }
         for (int32_t lead = x->from, leads; lead < x->to; lead += leads) {
             leads = midge_min(x->to - lead, behind - at);
-            if (is_mixed) {
-                midge_season_some(a, c, &walk, leads, again + at, &place, &line);
-            } else {
-                midge_season_some(a, c, &walk, leads, again + at, NULL, &line);
-            }
+            midge_season_some(a, c, &walk, leads, again + at, is_mixed ? &place : NULL);
             at = at + leads == behind ? 0 : at + leads;
         }
+        end += end < MIDGE_DIRECT_ANCHORS && x->from >= midge_end(end);
+        const float direct = ends[end - 1] + (ends[end] - ends[end - 1]) * midge_direct_parts[x->to - 1];
+        const struct midge_ends to = {x->from < midge_anchors[MIDGE_ANCHORS - 1] ? walk.reached.forecast : from.path, direct};
+        if (is_mixed) {
+            if (x->from > 0) {
+                midge_curve(x->after, c, before, gain, from, to, a->view.last[c]);
+            } else {
+                a->mixed[0][c] += before.direct * direct;
+                x->after[MIDGE_START][c] = before.last * a->view.last[c];
+                x->after[MIDGE_GROWS][c] = x->after[MIDGE_BENDS][c] = -0.0f; /* adds to nothing, zeros with it */
+            }
+        }
+        before = after;
         midge_keep(s, a, x, MIDGE_SEASON, c, walk.reached.forecast);
-        midge_keep(s, a, x, MIDGE_DIRECT, c, midge_line_at(&line, -1));
+        midge_keep(s, a, x, MIDGE_DIRECT, c, direct);
+        from = to;
     }
 }

@@ -71,9 +71,10 @@ MIDGE_KERNEL int32_t midge_best_fitness(const MIDGE_LEARNER *s, int32_t anchor, 
     return best;
 }
 
-/* Shares of units at a lead, and what a lead more adds to them: straight lines to the anchors, [units][channels]. */
+/* Shares of units at a lead, and what a lead more adds to them: straight lines to the anchors, [units][channels].
+   path, direct: what the season's and the direct unit forecast at the anchor before. */
 struct midge_mix {
-    int32_t anchor;
+    int32_t anchor, path[MIDGE_CHANNELS], direct[MIDGE_CHANNELS];
     int32_t share[MIDGE_UNITS][MIDGE_CHANNELS], slope[MIDGE_UNITS][MIDGE_CHANNELS];
 };
 
@@ -132,19 +133,63 @@ MIDGE_PART void midge_next_anchor(const MIDGE_LEARNER *s, struct midge_mix *mix)
     }
 }
 
-/* mixed: [channels], forecasts of this lead by shares; leads come in order from 1 on. */
+MIDGE_KERNEL int32_t midge_stretch_end(const struct midge_mix *mix) {
+    return mix->anchor < MIDGE_ANCHORS ? midge_anchors[mix->anchor] : MIDGE_HORIZON;
+}
+
+/* At the end of a stretch: direct and persistence, less the line under the season's path, which has taken their share.
+   mixed: [channels], of the last lead; those before stand before it. */
+MIDGE_PART void midge_complete(struct midge_mix *mix, const struct midge_ahead *a, int32_t *mixed) {
+    const int32_t from = mix->anchor > 0 ? midge_anchors[mix->anchor - 1] : a->lead, leads = a->lead - from;
+    for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        const int32_t path = mix->path[c], last = a->values[MIDGE_PERSISTENCE][c];
+        const int32_t slope = mix->anchor < MIDGE_ANCHORS
+                                  ? midge_a_lead(a->values[MIDGE_SEASON][c] - path, midge_mix_parts[mix->anchor])
+                                  : 0;
+        const int32_t direct_slope = mix->slope[MIDGE_DIRECT][c], last_slope = mix->slope[MIDGE_PERSISTENCE][c];
+        int32_t direct_share = mix->share[MIDGE_DIRECT][c] - leads * direct_slope;
+        int32_t last_share = mix->share[MIDGE_PERSISTENCE][c] - leads * last_slope;
+        int32_t *at = mixed + c - leads * MIDGE_CHANNELS;
+        int64_t line = path, direct = mix->direct[c];
+        for (int32_t k = 0; k < leads; k++) {
+            line += slope;
+            direct += a->slope[c];
+            direct_share += direct_slope;
+            last_share += last_slope;
+            at += MIDGE_CHANNELS;
+            const int32_t above = midge_narrow(midge_narrow(direct) - line), from_last = midge_narrow(last - line);
+            const int64_t sum = midge_product(direct_share, above) + midge_product(last_share, from_last);
+            *at = midge_narrow(*at + midge_rounded(sum, 24));
+        }
+        mix->path[c] = a->values[MIDGE_SEASON][c];
+        mix->direct[c] = a->values[MIDGE_DIRECT][c];
+    }
+}
+
+/* mixed: [channels], forecasts of this lead by shares; leads come in order from 1 on, each a row behind the one before. */
 MIDGE_PART void midge_mixed(const MIDGE_LEARNER *s, struct midge_mix *mix, const struct midge_ahead *a,
                             int32_t *mixed) {
     if (mix->anchor < MIDGE_ANCHORS && a->lead == midge_anchors[mix->anchor] + 1) {
         midge_next_anchor(s, mix);
     }
     for (int32_t c = 0; c < MIDGE_CHANNELS; c++) {
+        int32_t shares[MIDGE_UNITS];
         int64_t sum = 0;
         for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
-            mix->share[unit][c] += mix->slope[unit][c];
-            sum += midge_product(mix->share[unit][c], a->values[unit][c]);
+            shares[unit] = mix->share[unit][c] += mix->slope[unit][c];
+        }
+        if (a->lead > 1) {
+            shares[MIDGE_SEASON] += shares[MIDGE_DIRECT] + shares[MIDGE_PERSISTENCE];
+        }
+        for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
+            if (a->lead == 1 || !(unit == MIDGE_DIRECT || unit == MIDGE_PERSISTENCE)) {
+                sum += midge_product(shares[unit], a->values[unit][c]);
+            }
         }
         mixed[c] = midge_narrowed(sum, 24);
+    }
+    if (a->lead == midge_stretch_end(mix)) {
+        midge_complete(mix, a, mixed);
     }
 }
 
