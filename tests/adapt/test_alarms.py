@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from learner_support import learner_of
 
-from midge.adapt.alarms import FIRST_TICKS, Alarms, alarms_of
-from midge.adapt.anomaly import probability_of
-from midge.adapt.ranking import Ranking
-from midge.adapt.settings import Settings, default_anchors, sizes_within
-from midge.adapt.state import TICKS, bytes_of, new_state
+from midge.adapt import StreamModel
+from midge.adapt.alarm_rule import FIRST_TICKS, _logarithm
+from midge.adapt.alarms import Alarms, alarms_of
+from midge.adapt.anomaly import rank
+from midge.adapt.settings import TAIL_BINS, default_anchors
 from midge.errors import UserError
 
 HORIZON = 12
@@ -87,15 +88,47 @@ def test_leads_are_checked():
         alarms_of(noise(5), np.zeros((5, 2, 1)), (1, HORIZON))
 
 
-def test_ranks_are_those_of_the_learner():
-    """The same rule in other arithmetic, also when it has begun to forget."""
-    state = new_state(sizes_within(1, 1, 1 << 14, Settings(), bytes_of))
-    ranking = Ranking()
-    values = np.exp(np.random.default_rng(5).normal(size=12_000)).astype(np.float32)
+@pytest.mark.parametrize("steps", [None, 2.0**-10])
+def test_no_alarm_sees_the_future(steps: float | None):
+    """From the stream on: the learner forecasts, the alarms watch it."""
+    kind = {} if steps is None else {"arithmetic": "fixed", "resolution": steps}
+    series = noise(400, 2)
+    changed = series.copy()
+    changed[300:] += 100
+    told = []
+    for one in (series, changed):
+        model = StreamModel(2, HORIZON, "5 KB", **kind)
+        alarms = Alarms(2, HORIZON, rate=0.05, resolution=steps)
+        forecasts = learner_of(model).run(one, LEADS).forecasts
+        told.append([alarms.update(*pair) for pair in zip(one, forecasts, strict=True)])
 
-    for tick, value in enumerate(values):
-        state.counters[TICKS] = tick
-        twin, ours = probability_of(state, value), ranking.rank(float(value))
-        if tick > 1000:
-            # Within a bin the learner goes straight, not by the logarithm.
-            assert ours == pytest.approx(float(twin), rel=0.1, abs=1e-5)
+    assert told[0][:300] == told[1][:300]
+    assert told[0][300:] != told[1][300:]
+    assert any(alarm.is_raised for alarm in told[0][:300])
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e12])
+def test_units_do_not_matter(size: float):
+    series = noise(600)
+
+    ours, theirs = (alarms_of(one, best(one), LEADS) for one in (series, series * size))
+
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.probability == pytest.approx(other.probability, rel=1e-3)
+
+
+def test_logarithms_are_exact_at_powers_of_two_and_straight_between():
+    values = np.float32([0, 2.0**-100, 0.5, 0.75, 1, 1.5, 3, 2.0**40])
+
+    assert _logarithm(values).tolist() == [-127, -100, -1, -0.5, 0, 0.5, 1.5, 40]
+
+
+def test_a_rank_is_the_share_above_and_beyond_all_a_power_law():
+    """Of numbers whose logarithms are spread as those of a power law are."""
+    tail, rng = np.zeros(TAIL_BINS, np.float32), np.random.default_rng(5)
+    for count, place in enumerate(6 + rng.exponential(2, size=6000)):
+        rank(tail, count, int(place), np.float32(place % 1))
+
+    for place in (8, 10, 13, 16):
+        found = rank(tail.copy(), 6000, place, np.float32(0))
+        assert found == pytest.approx(np.exp(-(place - 6) / 2), rel=0.2)

@@ -4,21 +4,25 @@
 three kinds of evidence are watched: the one-step error; the geometric mean of the errors at all
 anchors, because what is strange misses the forecasts of an hour ago and those of a day ago; and
 that mean, smoothed, for what is strange by going on. Each is ranked among its own past as the
-learner ranks its surprise (`anomaly`), the most unusual counts, and what follows on an alarm within
-`quiet` ticks is part of the same burst. A fixed amount of work and memory a tick.
+learner ranks its surprise (`anomaly.rank`), the most unusual counts, and what follows on an alarm
+within `quiet` ticks is part of the same burst. A fixed amount of work and memory a tick, on a
+device too (`StreamModel.emit`), where the C gives the same bits (`alarm_rule.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from midge.adapt.anomaly import SLOWEST
-from midge.adapt.ranking import Ranking
-from midge.adapt.settings import default_anchors
+from midge.adapt import sealed
+from midge.adapt.alarm_rule import AlarmSizes, alarm_fields, check_alarms, judge, new_alarm_state
+from midge.adapt.fixed.arithmetic import LIMIT
+from midge.adapt.settings import MAX_CHANNELS, MAX_HORIZON, Sizes, default_anchors
+from midge.adapt.state import bytes_of, fill_from_bytes, to_bytes
 from midge.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -28,17 +32,9 @@ QUIET = 90
 """Chosen among 1/200, 1/500, 1/1000 and 30, 60, 90, 120 on half of the files of the Numenta Anomaly
 Benchmark."""
 
-FIRST_TICKS = 100
-"""No alarm before: evidence has nothing to be ranked among."""
-
-_LEVEL_FROM = 20
-"""Errors count for nothing before their mean stands on so many."""
-_SMOOTHING = 0.1
-_FLOOR = 0.1
-"""Added to every relative error: a forecast that happens to be right says little."""
-_RESOLUTION = 1e-6
-"""Relative to a sample: float32 forecasts say no more."""
-_EVIDENCE = 3
+MAGIC = b"MDGA"
+_LONGEST_QUIET = 1 << 30
+_PROBLEM = "expected the bytes of Alarms.save(); save the alarms again"
 
 
 @dataclass(frozen=True)
@@ -62,30 +58,59 @@ class Alarms:
         horizon: Of the forecasts, in ticks; errors are watched at the horizon halved down, and 1.
         rate: Probability below which evidence is an alarm.
         quiet: Ticks without such evidence that end a burst.
+        resolution: Of a learner in integers, its own: samples and forecasts are then whole steps,
+            as its C has them. None takes them as float32.
 
     Raises:
         UserError: A number is out of range.
     """
 
     def __init__(
-        self, channels: int, horizon: int = 48, rate: float = RATE, quiet: int = QUIET
+        self,
+        channels: int,
+        horizon: int = 48,
+        rate: float = RATE,
+        quiet: int = QUIET,
+        resolution: float | None = None,
     ) -> None:
-        for name, value, low in (("channels", channels, 1), ("horizon", horizon, 1)):
-            if value < low:
-                raise UserError(f"{name}: found {value}; expected {low} or more")
-        if not 0 < rate < 1 or quiet < 0:
+        ranges = (
+            ("channels", channels, 1, MAX_CHANNELS),
+            ("horizon", horizon, 1, MAX_HORIZON),
+            ("quiet", quiet, 0, _LONGEST_QUIET),
+            ("resolution", 1.0 if resolution is None else resolution, 1e-30, 1e30),
+        )
+        for name, value, low, high in ranges:
+            if not low <= value <= high:
+                raise UserError(f"{name}: found {value}; expected {low} to {high}")
+        if not 0 < rate < 1:
+            raise UserError(f"rate: found {rate}; expected more than 0, less than 1")
+        self.sizes = AlarmSizes(channels, default_anchors(horizon), float(rate), quiet)
+        self.resolution = resolution
+        self.state = new_alarm_state(self.sizes)
+
+    @property
+    def leads(self) -> tuple[int, ...]:
+        """How far ahead forecasts are watched, ascending from 1."""
+        return self.sizes.leads
+
+    @property
+    def ram_bytes(self) -> int:
+        """Bytes of what is remembered on the device."""
+        return bytes_of(self.sizes, alarm_fields)
+
+    def check_watches(self, sizes: Sizes, resolution: float | None) -> None:
+        """See that forecasts of a learner are what is watched.
+
+        Raises:
+            UserError: They are of other channels or steps, or do not reach so far.
+        """
+        ours = self.sizes.channels, self.leads[-1], self.resolution
+        theirs = sizes.channels, sizes.horizon, resolution
+        if ours[0] != theirs[0] or ours[1] > theirs[1] or ours[2] != theirs[2]:
             raise UserError(
-                f"rate, quiet: found {rate}, {quiet}; expected a rate of 0 to 1, 0 ticks or more"
+                f"alarms: found channels, horizon, resolution {ours}; expected those of the "
+                f"learner, {theirs}, or a shorter horizon"
             )
-        self.leads = default_anchors(horizon)
-        self._rate, self._quiet = rate, quiet
-        self._due, self._places = np.array(self.leads), np.arange(len(self.leads))
-        self._waiting = np.full((horizon, len(self.leads), channels), np.nan)
-        self._level = np.zeros((len(self.leads), channels))
-        self._smooth = np.zeros(channels)
-        self._rankings = [Ranking() for _ in range(_EVIDENCE)]
-        self._ticks = 0
-        self._burst_until = -1
 
     def update(self, sample: ArrayLike, forecasts: ArrayLike) -> Alarm:
         """Judge a sample by what was forecast of it, and keep what is forecast now.
@@ -97,42 +122,53 @@ class Alarms:
         Raises:
             UserError: A shape is another.
         """
-        seen, ahead = np.asarray(sample, np.float64), np.asarray(forecasts, np.float64)
-        if ahead.shape != self._level.shape or seen.shape != ahead.shape[1:]:
+        seen, ahead = self._numbers(sample), self._numbers(forecasts)
+        expected = self.state.level.shape
+        if ahead.shape != expected or seen.shape != expected[1:]:
             raise UserError(
                 f"update: found a sample of shape {seen.shape} and forecasts of shape "
-                f"{ahead.shape}; expected {self._level.shape[1:]} and {self._level.shape}"
+                f"{ahead.shape}; expected {expected[1:]} and {expected}"
             )
-        probability = self._judge(self._errors(seen), seen)
-        self._waiting[self._ticks % len(self._waiting)] = ahead
-        self._ticks += 1
-        unusual = probability < self._rate and self._ticks > FIRST_TICKS
-        raised = unusual and self._ticks > self._burst_until
-        if unusual:
-            self._burst_until = self._ticks + self._quiet
-        return Alarm(probability, raised)
+        probability, is_raised = judge(self.state, self.sizes, seen, ahead)
+        return Alarm(float(probability), is_raised)
 
-    def _errors(self, seen: Floats) -> Floats:
-        """Absolute errors [leads, channels] of the forecasts that came due; NaN for none."""
-        rows = (self._ticks - self._due) % len(self._waiting)
-        out: Floats = np.abs(seen - self._waiting[rows, self._places])
-        return out
+    def _numbers(self, given: ArrayLike) -> NDArray[np.float32]:
+        """As the device has them."""
+        values = np.asarray(given, np.float64)
+        if self.resolution is not None:
+            steps = np.clip(np.rint(values / self.resolution), -LIMIT - 1, LIMIT)
+            values = np.where(np.isfinite(values), steps, np.nan)
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
 
-    def _judge(self, errors: Floats, seen: Floats) -> float:
-        known = np.isfinite(errors)
-        rate = max(1 / (self._ticks + 1), float(SLOWEST))
-        relative = np.zeros_like(errors)
-        if self._ticks >= _LEVEL_FROM and known.any():
-            least = _RESOLUTION * np.abs(np.nan_to_num(seen)) + np.finfo(np.float32).tiny
-            relative = np.where(known, errors, 0) / (self._level + least)
-        self._level += rate * (np.where(known, errors, self._level) - self._level)
-        mean = np.log(relative + _FLOOR).mean(axis=0)
-        self._smooth += _SMOOTHING * (mean - self._smooth)
-        if not known.any():
-            return 1.0
-        evidence = (relative[0].max(), np.exp(mean.max()), np.exp(self._smooth.max()))
-        pairs = zip(self._rankings, evidence, strict=True)
-        return min(ranking.rank(float(one)) for ranking, one in pairs)
+    @property
+    def head(self) -> bytes:
+        """What `save` begins with."""
+        described: dict[str, Any] = asdict(self.sizes) | {"resolution": self.resolution}
+        return sealed.head(MAGIC, described, self.ram_bytes)
+
+    def save(self) -> bytes:
+        """All of it, as bytes that `restore` and the C read."""
+        return sealed.seal(self.head, to_bytes(self.state, self.sizes, alarm_fields))
+
+    @classmethod
+    def restore(cls, data: bytes) -> Alarms:
+        """The alarms that were saved: the same bits from then on.
+
+        Raises:
+            UserError: If `data` is not all of what alarms can remember.
+        """
+        described, body = sealed.unseal(data, MAGIC, _PROBLEM)
+        try:
+            leads = tuple(described.pop("leads"))
+            alarms = cls(horizon=leads[-1], **described)
+        except (KeyError, TypeError, IndexError) as error:
+            raise sealed.damaged(error, _PROBLEM) from None
+        if leads != alarms.leads or len(body) != alarms.ram_bytes:
+            raise UserError(f"checkpoint: its state is not of its sizes; {_PROBLEM}")
+        fill_from_bytes(alarms.state, body, alarms.sizes, alarm_fields)
+        check_alarms(alarms.state, alarms.sizes)
+        return alarms
 
 
 def alarms_of(series: Floats, forecasts: ArrayLike, leads: Sequence[int]) -> list[Alarm]:
@@ -144,5 +180,5 @@ def alarms_of(series: Floats, forecasts: ArrayLike, leads: Sequence[int]) -> lis
     alarms = Alarms(series.shape[1], horizon=leads[-1])
     if tuple(leads) != alarms.leads:
         raise UserError(f"leads: found {tuple(leads)}; expected {alarms.leads}")
-    pairs = zip(series, np.asarray(forecasts, np.float64), strict=True)
+    pairs = zip(series, np.asarray(forecasts), strict=True)
     return [alarms.update(sample, ahead) for sample, ahead in pairs]

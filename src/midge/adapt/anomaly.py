@@ -27,6 +27,7 @@ RESIDUAL_RATE = np.float32(0.01)
 CLIP_AFTER = 20
 """Ticks after which an error counts for at most four mean errors in the mean error."""
 _TINY = np.float32(1e-6)
+_HITS = np.eye(TAIL_BINS, dtype=np.float32)
 
 
 def surprise_of(state: State, sample: Float32s, known: Mask) -> np.float32:
@@ -51,31 +52,8 @@ def surprise_of(state: State, sample: Float32s, known: Mask) -> np.float32:
 
 def probability_of(state: State, surprise: np.float32) -> np.float32:
     """The share of ticks that are expected to surprise as much; the histogram is followed."""
-    ticks = int(state.counters[TICKS])
     bin_ = max(int(np.searchsorted(EDGES, surprise, side="right")) - 1, 0)
-    out = _tail_probability(state.tail, bin_, surprise)
-    floor = np.float32(0.125) / np.float32(ticks + 1)
-    rate = max(np.float32(1) / np.float32(ticks + 1), SLOWEST)
-    hit = np.zeros(TAIL_BINS, np.float32)
-    hit[bin_] = 1
-    state.tail += rate * (hit - state.tail)
-    return min(max(out, floor), np.float32(1))
-
-
-def _tail_probability(tail: Float32s, bin_: int, surprise: np.float32) -> np.float32:
-    above = np.add.accumulate(tail[::-1])[::-1]
-    far = int(np.argmax(above <= TAIL)) if bool(np.any(above <= TAIL)) else TAIL_BINS
-    if bin_ < far:
-        higher = above[bin_ + 1] if bin_ + 1 < TAIL_BINS else np.float32(0)
-        return np.float32(higher + tail[bin_] * (np.float32(1) - _place(bin_, surprise)))
-    beyond = np.arange(TAIL_BINS - far, dtype=np.float32)
-    moment = np.add.accumulate(tail[far:] * beyond)[-1] + TAIL * np.float32(0.25)
-    mass = above[far] + TAIL * np.float32(0.25)
-    fall = moment / (moment + mass)
-    out = max(above[far], TAIL * np.float32(0.25))
-    for _ in range(bin_ - far):
-        out = out * fall
-    return np.float32(out * (np.float32(1) - (np.float32(1) - fall) * _place(bin_, surprise)))
+    return rank(state.tail, int(state.counters[TICKS]), bin_, _place(bin_, surprise))
 
 
 def _place(bin_: int, surprise: np.float32) -> np.float32:
@@ -83,3 +61,35 @@ def _place(bin_: int, surprise: np.float32) -> np.float32:
     low = EDGES[bin_] if bin_ else np.float32(0)
     high = EDGES[bin_ + 1] if bin_ + 1 < TAIL_BINS else np.float32(2) * low
     return min((surprise - low) / (high - low), np.float32(1))
+
+
+def rank(tail: Float32s, count: int, bin_: int, place: np.float32) -> np.float32:
+    """The share of numbers that are expected to be as large as one; then it counts among them.
+
+    Args:
+        tail: [TAIL_BINS], the share of numbers in each bin; changed.
+        count: Numbers before.
+        bin_: The number's bin.
+        place: Where in it, 0 to 1.
+    """
+    out = _tail_probability(tail, bin_, place)
+    floor = np.float32(0.125) / np.float32(count + 1)
+    rate = max(np.float32(1) / np.float32(count + 1), SLOWEST)
+    tail += rate * (_HITS[bin_] - tail)
+    return min(max(out, floor), np.float32(1))
+
+
+def _tail_probability(tail: Float32s, bin_: int, place: np.float32) -> np.float32:
+    above = np.add.accumulate(tail[::-1])[::-1]
+    far = int(np.count_nonzero(above > TAIL))
+    if bin_ < far:
+        higher = above[bin_ + 1] if bin_ + 1 < TAIL_BINS else np.float32(0)
+        return np.float32(higher + tail[bin_] * (np.float32(1) - place))
+    beyond = np.arange(TAIL_BINS - far, dtype=np.float32)
+    moment = np.add.accumulate(tail[far:] * beyond)[-1] + TAIL * np.float32(0.25)
+    mass = above[far] + TAIL * np.float32(0.25)
+    fall = moment / (moment + mass)
+    out = max(above[far], TAIL * np.float32(0.25))
+    for _ in range(bin_ - far):
+        out = out * fall
+    return np.float32(out * (np.float32(1) - (np.float32(1) - fall) * place))

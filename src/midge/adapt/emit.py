@@ -45,17 +45,23 @@ def emit_learner(
     Raises:
         UserError: If the name is none that C takes.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
-        raise UserError(
-            f"emit: found the name {name!r}; expected lower-case letters, digits and underscores"
-        )
+    check_name(name)
     return {
         f"{name}.h": _header(dialect, sizes, head, name, version),
         f"{name}.c": _source(dialect, sizes, false_alarm_rate, head, wrap_back, name, version),
     }
 
 
-def _top(name: str, version: str) -> list[str]:
+def check_name(name: str) -> None:
+    """Raise a `UserError` where C takes no such name."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+        raise UserError(
+            f"emit: found the name {name!r}; expected lower-case letters, digits and underscores"
+        )
+
+
+def file_top(name: str, version: str) -> list[str]:
+    """How a file begins; its comment is not closed."""
     return [
         "/*",
         f" * {name}: emitted by Midge {version}. Do not edit: emit it again.",
@@ -69,7 +75,7 @@ def _header(dialect: Dialect, sizes: Sizes, head: bytes, name: str, version: str
     state_bytes = 4 * sum(field.count for field in layout)
     return "\n".join(
         [
-            *_top(f"{name}.h", version),
+            *file_top(f"{name}.h", version),
             " *",
             f" * A learner of {sizes.channels} channels that forecasts {sizes.horizon} ticks, in"
             f" {state_bytes} bytes.",
@@ -90,7 +96,7 @@ def _header(dialect: Dialect, sizes: Sizes, head: bytes, name: str, version: str
             f"#define {macro}_SAVED_BYTES {len(head) + state_bytes + 4}u /* of what is saved */",
             "",
             f"struct {name}_state {{",
-            *(f"    {_member(field)};" for field in layout),
+            *(f"    {member_text(field)};" for field in layout),
             "};",
             "",
             "/* What a tick told.",
@@ -147,7 +153,8 @@ def _header(dialect: Dialect, sizes: Sizes, head: bytes, name: str, version: str
     )
 
 
-def _member(field: Field) -> str:
+def member_text(field: Field) -> str:
+    """A member of a struct."""
     kind = "int32_t" if field.dtype == "<i4" else "float"
     shape = field.shape
     if field.packed:
@@ -167,7 +174,7 @@ def _source(
     constants = {**_sizes(sizes), **dialect.constants(sizes, false_alarm_rate)}
     return "\n".join(
         [
-            *_top(f"{name}.c", version),
+            *file_top(f"{name}.c", version),
             " */",
             f'#include "{name}.h"',
             "",
@@ -236,8 +243,12 @@ def _tables(z: Sizes, head: bytes) -> list[str]:
             ("strides", z.strides),
         )
     ]
+    return [*rows, *head_table(head)]
+
+
+def head_table(head: bytes) -> list[str]:
+    """What a checkpoint begins with."""
     return [
-        *rows,
         "/* What a checkpoint begins with: its format, and all sizes and settings as JSON. */",
         f"static const uint8_t midge_head[{len(head)}] = {{",
         *wrapped([str(byte) for byte in head], 24),
@@ -289,15 +300,29 @@ def _doors(dialect: Dialect, sizes: Sizes, name: str) -> list[str]:
         "    midge_forecast(state, forecast);",
         "}",
         "",
-        f"int {name}_save(const struct {name}_state *state, {name}_write write, void *context) {{",
-        "    return midge_save(state, write, context);",
+        *saving_doors(name, name, f"struct {name}_state", "state"),
+    ]
+
+
+def saving_doors(name: str, prefix: str, kind: str, argument: str) -> list[str]:
+    """The functions that save and restore what a struct of some kind holds.
+
+    Args:
+        name: The learner's.
+        prefix: Of the functions.
+        kind: Of the struct.
+        argument: What it is called.
+    """
+    return [
+        f"int {prefix}_save(const {kind} *{argument}, {name}_write write, void *context) {{",
+        f"    return midge_save({argument}, write, context);",
         "}",
         "",
-        f"enum {name}_restored {name}_restore(struct {name}_state *state, {name}_read read,"
+        f"enum {name}_restored {prefix}_restore({kind} *{argument}, {name}_read read,"
         " void *context) {",
-        "    const int said = midge_restore(state, read, context);",
+        f"    const int said = midge_restore({argument}, read, context);",
         "    if (said != MIDGE_RESTORED) {",
-        f"        {name}_init(state);",
+        f"        {prefix}_init({argument});",
         "    }",
         f"    return (enum {name}_restored)said;",
         "}",

@@ -15,10 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from midge.adapt.alarms import Alarms
 from midge.adapt.arithmetic import Ahead, Values
 from midge.adapt.dialect import FLOAT32, Dialect
 from midge.adapt.drift import Drift, drift_between
 from midge.adapt.emit import emit_learner
+from midge.adapt.emit_alarms import emit_alarms
 from midge.adapt.fixed.dialect import FIXED
 from midge.adapt.fixed.integers import Integers
 from midge.adapt.float32 import Float32
@@ -309,22 +311,33 @@ class StreamModel:
         """All of it, as a checkpoint that `restore` reads."""
         return write_checkpoint(self.state, self.sizes, self._extra, self.dialect.members)
 
-    def emit(self, name: str = "learner") -> dict[str, str]:
+    def emit(self, name: str = "learner", alarms: Alarms | None = None) -> dict[str, str]:
         """The C of a learner of these sizes and settings, by file name; it starts from nothing.
 
         On the device it restores what `save` of this model gives, and the other way round.
 
         Args:
             name: Prefix of files, functions and macros.
+            alarms: Whose C is wanted too, in files of its own.
 
         Raises:
-            UserError: If the name is none that C takes.
+            UserError: If the name is none that C takes, or the alarms are not for this learner.
         """
         dialect, rate = self.dialect, self.false_alarm_rate
         head = checkpoint_head(self.sizes, self._extra, dialect.members)
-        return emit_learner(
+        files = emit_learner(
             dialect, self.sizes, rate, head, wrap_back(self.sizes), name=name, version=VERSION
         )
+        if alarms is None:
+            return files
+        alarms.check_watches(self.sizes, self._steps)
+        theirs = emit_alarms(dialect, alarms.sizes, alarms.head, name=name, version=VERSION)
+        return files | theirs
+
+    @property
+    def _steps(self) -> float | None:
+        """The resolution, where samples are whole steps."""
+        return self.resolution if self.arithmetic == "fixed" else None
 
     @classmethod
     def restore(cls, data: bytes) -> StreamModel:

@@ -6,9 +6,6 @@ of the C struct alike. Covariance factors are square here and packed triangles i
 
 from __future__ import annotations
 
-import json
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import prod
@@ -17,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from midge.adapt import sealed
 from midge.adapt.settings import COUNTERS, TAIL_BINS, UNITS, Settings, Sizes, check
 from midge.errors import UserError
 
@@ -41,8 +39,6 @@ _MANTISSA, _LEAST_SCALE, _LARGEST_SCALE = 0x007FFFFF, 1 << 23, 253 << 23
 """Of the bits of a scale."""
 
 MAGIC = b"MDGL"
-FORMAT = 1
-_HEADER = struct.Struct("<4sHHI")
 
 
 @dataclass(frozen=True)
@@ -183,10 +179,11 @@ def fields(z: Sizes) -> tuple[Field, ...]:
     )
 
 
-Layout = Callable[[Sizes], tuple[Field, ...]]
+Layout = Callable[[Any], tuple[Field, ...]]
+"""From sizes of some kind."""
 
 
-def bytes_of(sizes: Sizes, layout: Layout = fields) -> int:
+def bytes_of(sizes: Any, layout: Layout = fields) -> int:
     """Bytes of a state, in bytes' form and in C."""
     return 4 * sum(field.count for field in layout(sizes))
 
@@ -206,7 +203,7 @@ def new_state(sizes: Sizes) -> State:
     return State(**arrays)
 
 
-def to_bytes(state: object, sizes: Sizes, layout: Layout = fields) -> bytes:
+def to_bytes(state: object, sizes: Any, layout: Layout = fields) -> bytes:
     """Arrays in the order of the layout, little-endian, triangles packed by rows."""
     parts = []
     for field in layout(sizes):
@@ -217,7 +214,7 @@ def to_bytes(state: object, sizes: Sizes, layout: Layout = fields) -> bytes:
     return b"".join(parts)
 
 
-def fill_from_bytes(state: object, data: bytes, sizes: Sizes, layout: Layout = fields) -> None:
+def fill_from_bytes(state: object, data: bytes, sizes: Any, layout: Layout = fields) -> None:
     """The inverse of `to_bytes`, into a state's arrays."""
     at = 0
     for field in layout(sizes):
@@ -281,17 +278,15 @@ def unsound(found: str) -> UserError:
 
 def checkpoint_head(sizes: Sizes, extra: dict[str, object], layout: Layout = fields) -> bytes:
     """What stands in a checkpoint before the state: header, then sizes and settings as JSON."""
-    described = asdict(sizes) | {"extra": extra}
-    text = json.dumps(described, sort_keys=True).encode()
-    return _HEADER.pack(MAGIC, FORMAT, len(text), bytes_of(sizes, layout)) + text
+    return sealed.head(MAGIC, asdict(sizes) | {"extra": extra}, bytes_of(sizes, layout))
 
 
 def write_checkpoint(
     state: object, sizes: Sizes, extra: dict[str, object], layout: Layout = fields
 ) -> bytes:
     """A file that holds its own sizes: head, state, checksum."""
-    whole = checkpoint_head(sizes, extra, layout) + to_bytes(state, sizes, layout)
-    return whole + struct.pack("<I", zlib.crc32(whole))
+    body = to_bytes(state, sizes, layout)
+    return sealed.seal(checkpoint_head(sizes, extra, layout), body)
 
 
 @dataclass(frozen=True)
@@ -316,18 +311,8 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         UserError: If the bytes are not a checkpoint, or not a whole one.
     """
     problem = "expected the bytes of StreamModel.save(); save the model again"
-    if len(data) < _HEADER.size + 4 or data[:4] != MAGIC:
-        raise UserError(f"checkpoint: found {len(data)} bytes that do not start as one; {problem}")
-    _, version, text_bytes, body_bytes = _HEADER.unpack_from(data)
-    if version != FORMAT:
-        raise UserError(f"checkpoint: found format {version}; expected {FORMAT}")
-    body_at = _HEADER.size + text_bytes
-    if len(data) != body_at + body_bytes + 4:
-        raise UserError(f"checkpoint: found {len(data)} bytes, not what it says; {problem}")
-    if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
-        raise UserError(f"checkpoint: the checksum does not match; {problem}")
+    described, body = sealed.unseal(data, MAGIC, problem)
     try:
-        described = json.loads(data[_HEADER.size : body_at])
         extra = described.pop("extra")
         settings = described.pop("settings")
         if settings["anchors"] is not None:
@@ -337,5 +322,5 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         sizes = Sizes(settings=Settings(**settings), **described)
         check(sizes.channels, sizes.horizon, sizes.settings)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"checkpoint: its description is damaged ({error}); {problem}") from None
-    return Checkpoint(sizes, extra, data[body_at:-4])
+        raise sealed.damaged(error, problem) from None
+    return Checkpoint(sizes, extra, body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from midge.errors import ToolError, UserError
 from midge.toolchain import build_host_library
 
 _NAME = "learner"
-_FLAGS = ("-fvisibility=default", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+FLAGS = ("-fvisibility=default", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 _ACCESS = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint8), ctypes.c_uint32
 )
@@ -35,7 +35,7 @@ class HostLearner:
     """
 
     def __init__(self, model: StreamModel, sanitizers: Sequence[str] = ()) -> None:
-        library = build_host_library(model.emit(_NAME), flags=_FLAGS, sanitizers=sanitizers)
+        library = build_host_library(model.emit(_NAME), flags=FLAGS, sanitizers=sanitizers)
         self._c = ctypes.CDLL(str(library))
         self._model, self._shape = model, (model.sizes.horizon, model.sizes.channels)
         self._told, self._kind = kinds_of(model.dialect.number)
@@ -102,28 +102,38 @@ class HostLearner:
 
     def save(self) -> bytes:
         """A checkpoint."""
-        parts: list[bytes] = []
-
-        def write(_context: object, data: ctypes._Pointer[ctypes.c_uint8], size: int) -> int:
-            parts.append(bytes(data[:size]))
-            return 0
-
-        self._c.learner_save(self._state, _ACCESS(write), None)
-        return b"".join(parts)
+        return saved_by(self._c.learner_save, self._state)
 
     def restore(self, data: bytes) -> int:
         """Go on from a checkpoint; 0 if it was taken, else why not, as the C has it."""
-        at = 0
+        return restored_by(self._c.learner_restore, self._state, data)
 
-        def read(_context: object, out: ctypes._Pointer[ctypes.c_uint8], size: int) -> int:
-            nonlocal at
-            part = data[at : at + size]
-            for index, byte in enumerate(part):
-                out[index] = byte
-            at += size
-            return 0 if len(part) == size else 1
 
-        return int(self._c.learner_restore(self._state, _ACCESS(read), None))
+def saved_by(save: Callable[..., int], state: ctypes.c_void_p) -> bytes:
+    """What a function of the C writes of a struct."""
+    parts: list[bytes] = []
+
+    def write(_context: object, data: ctypes._Pointer[ctypes.c_uint8], size: int) -> int:
+        parts.append(bytes(data[:size]))
+        return 0
+
+    save(state, _ACCESS(write), None)
+    return b"".join(parts)
+
+
+def restored_by(restore: Callable[..., int], state: ctypes.c_void_p, data: bytes) -> int:
+    """What a function of the C says of bytes that it reads into a struct."""
+    at = 0
+
+    def read(_context: object, out: ctypes._Pointer[ctypes.c_uint8], size: int) -> int:
+        nonlocal at
+        part = data[at : at + size]
+        for index, byte in enumerate(part):
+            out[index] = byte
+        at += size
+        return 0 if len(part) == size else 1
+
+    return int(restore(state, _ACCESS(read), None))
 
 
 HOST_C = Engine("C on this machine", HostLearner)

@@ -1,6 +1,6 @@
 /* What a restored state must be for nothing to reach outside of it. */
 #include "learner.h"
-#include "learner_saved.h"
+#include "learner_counters.h"
 
 /* Are the floats between two members' offsets finite? */
 MIDGE_KERNEL int midge_is_finite(const MIDGE_LEARNER *s, size_t start, size_t end) {

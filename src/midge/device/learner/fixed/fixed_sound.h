@@ -1,6 +1,6 @@
 /* What a restored state must be for nothing to reach outside of it or to overflow. */
 #include "fixed_learner.h"
-#include "learner_saved.h"
+#include "learner_counters.h"
 
 /* Can there be a state with these numbers? Every member has a range. */
 MIDGE_PART int midge_is_sound(const MIDGE_LEARNER *s) {
