@@ -7,7 +7,7 @@ import pytest
 from learner_support import learner_of
 
 from midge.adapt import StreamModel
-from midge.adapt.alarm_rule import FIRST_TICKS, _logarithm
+from midge.adapt.alarm_rule import FIRST_TICKS, _mean_logarithm
 from midge.adapt.alarms import Alarms, alarms_of
 from midge.adapt.anomaly import rank
 from midge.adapt.settings import TAIL_BINS, default_anchors
@@ -118,9 +118,10 @@ def test_units_do_not_matter(size: float):
 
 
 def test_logarithms_are_exact_at_powers_of_two_and_straight_between():
-    values = np.float32([0, 2.0**-100, 0.5, 0.75, 1, 1.5, 3, 2.0**40])
+    values = np.array([[0, 2.0**-100, 0.5, 0.75, 1, 1.5, 3, 2.0**32]], np.float32)
 
-    assert _logarithm(values).tolist() == [-127, -100, -1, -0.5, 0, 0.5, 1.5, 40]
+    assert _mean_logarithm(values).tolist() == [-127, -100, -1, -0.5, 0, 0.5, 1.5, 32]
+    assert _mean_logarithm(np.repeat(values, 6, axis=0)).tolist()[-2:] == [1.5, 32]
 
 
 def test_a_rank_is_the_share_above_and_beyond_all_a_power_law():

@@ -1,8 +1,8 @@
 """The rule of `Alarms` in float32, one operation at a time: what the C on a device computes too.
 
-Sums run in ascending order from their first term. Logarithms are to the base of 2 and go straight
-from one power of two to the next: an exponent and a mantissa, which every core reads off the bits.
-Nothing is exponentiated, since ranks are among bins of such logarithms.
+Logarithms are to the base of 2 and go straight from one power of two to the next: the bits of a
+float, less those of 1, are such a logarithm in units of 2^-23. Sums of them are exact. Nothing is
+exponentiated, since ranks are among bins of such logarithms.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ RESOLUTION = np.float32(1e-6)
 TINY = np.finfo(np.float32).tiny
 LARGEST_ERROR = np.float32(4e18)
 """What is larger is the error of no forecast."""
-LARGEST_RELATIVE = np.float32(2.0**40)
+LARGEST_RELATIVE = np.float32(2.0**32)
+ONE = 0x3F800000
+"""The bits of 1."""
 
 BINS_AN_OCTAVE = np.float32(3)
 FIRST_EDGE = np.float32(-3)
@@ -174,21 +176,23 @@ def _evidence(
         least = RESOLUTION * np.abs(sample) + TINY
         relative = np.where(known, np.minimum(errors / (level + least), LARGEST_RELATIVE), relative)
     level[:] = np.where(known, level + rate * (errors - level), level)
-    total = np.add.accumulate(_logarithm(relative + FLOOR))[-1]
-    mean = total * (np.float32(1) / np.float32(len(level)))
+    mean = _mean_logarithm(relative + FLOOR)
     state.smooth += SMOOTHING * (mean - state.smooth)
     if not known.any():
         return None
-    return np.float32(_logarithm(relative[:1]).max()), mean.max(), state.smooth.max()
+    return _mean_logarithm(relative[:1]).max(), mean.max(), state.smooth.max()
 
 
-def _logarithm(values: Float32s) -> Float32s:
-    """About those to the base of 2, of numbers that are not negative."""
-    bits = values.view(np.int32)
-    mantissa = ((bits & 0x007FFFFF) | 0x3F800000).view(np.float32)
-    exponent = ((bits >> 23) - 127).astype(np.float32)
-    out: Float32s = exponent + (mantissa - np.float32(1))
+def _mean_logarithm(values: Float32s) -> Float32s:
+    """About the mean logarithm to the base of 2, of each column of numbers of 0 to 2^32."""
+    total = (values.view(np.int32) - ONE).sum(axis=0, dtype=np.int32)
+    out: Float32s = total.astype(np.float32) * one_of(len(values))
     return out
+
+
+def one_of(count: int) -> np.float32:
+    """What a sum of so many logarithms is multiplied by."""
+    return np.float32(2.0**-23 / count)
 
 
 def _rank(tail: Float32s, ranked: int, evidence: np.float32) -> np.float32:

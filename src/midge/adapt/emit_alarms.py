@@ -6,8 +6,6 @@ a learner in integers have the names of those in float32.
 
 from __future__ import annotations
 
-import numpy as np
-
 from midge.adapt import alarm_rule, anomaly, normalise
 from midge.adapt.alarm_rule import KINDS, AlarmSizes, alarm_fields
 from midge.adapt.dialect import Dialect, float_text
@@ -129,8 +127,12 @@ def _header(number: str, z: AlarmSizes, head: bytes, name: str, version: str) ->
 def _source(number: str, z: AlarmSizes, head: bytes, name: str, version: str) -> str:
     macro, prefix = name.upper(), f"{name}_alarms"
     leads = ", ".join(map(str, z.leads))
-    share = np.float32(1) / np.float32(len(z.leads))
-    floats = {**_FLOATS, "LEAD_SHARE": share, "ALARM_RATE": z.rate}
+    floats = {
+        **_FLOATS,
+        "ONE_OF_ONE": alarm_rule.one_of(1),
+        "ONE_OF_LEADS": alarm_rule.one_of(len(z.leads)),
+        "ALARM_RATE": z.rate,
+    }
     constants = {
         "CHANNELS": z.channels,
         "LEADS": len(z.leads),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from midge.adapt.alarms import alarms_of
 from midge.adapt.benchmark.forecasting import normalised_online
 from midge.adapt.benchmark.learner import learner, new_model, one_rls
 from midge.adapt.benchmark.linear import persistence, rls_ar, rls_var
 from midge.adapt.benchmark.nab import windowed_gaussian
 from midge.adapt.benchmark.switching_systems import make_stream
 from midge.adapt.engine import TWIN
+from midge.adapt.settings import default_anchors
 
 LEADS = (1, 6, 11)
 NOW = 260
@@ -59,8 +61,14 @@ def test_the_test_finds_a_forecaster_that_learns_too_early():
 def test_what_the_learner_says_of_a_sample_does_not_depend_on_the_next():
     series, other = two_futures()
 
-    first, second = (new_model(4, 11).run(xs, horizons=(1,)) for xs in (series, other))
+    leads = default_anchors(11)
+    first, second = (new_model(4, 11).run(xs, horizons=leads) for xs in (series, other))
 
+    alarms, others = (
+        alarms_of(xs, trace.forecasts, leads) for xs, trace in ((series, first), (other, second))
+    )
+    assert alarms[: NOW + 1] == others[: NOW + 1]
+    assert alarms[NOW + 1 :] != others[NOW + 1 :]
     for name in ("anomaly", "is_flagged", "regime", "drift"):
         one, two = (np.asarray(getattr(trace, name))[: NOW + 1] for trace in (first, second))
         np.testing.assert_array_equal(one, two)

@@ -10,12 +10,8 @@ MIDGE_KERNEL float midge_alarm_number(MIDGE_NUMBER value) {
     return MIDGE_IS_MISSING(value) ? midge_from_bits_f32(MIDGE_NAN_F32) : (float)value;
 }
 
-/* About a logarithm to the base of 2, of a number that is not negative. */
-MIDGE_KERNEL float midge_logarithm(float value) {
-    const uint32_t bits = midge_bits_f32(value);
-    const float mantissa = midge_from_bits_f32((bits & 0x007FFFFFu) | MIDGE_ONE_F32);
-    return (float)((int32_t)(bits >> 23) - 127) + (mantissa - 1.0f);
-}
+/* About a logarithm to the base of 2, in units of 2^-23, of a number that is not negative. */
+MIDGE_KERNEL int32_t midge_logarithm(float value) { return (int32_t)(midge_bits_f32(value) - MIDGE_ONE_F32); }
 
 /* Evidence of three kinds, as logarithms: the largest of all channels. */
 struct midge_evidence {
@@ -23,12 +19,11 @@ struct midge_evidence {
     int32_t is_known;
 };
 
-/* One forecast that comes due: its error, in mean errors; 0 where none is known. The mean error is followed. */
-MIDGE_KERNEL float midge_relative(MIDGE_LEARNER *s, int32_t lead, int32_t c, float error, float seen, float rate) {
+/* The error of one forecast that comes due, in mean errors, which follow; 0 while they stand on too little. */
+MIDGE_KERNEL float midge_relative(MIDGE_LEARNER *s, int32_t lead, int32_t c, float error, float least, float rate) {
     float *const level = &s->level[lead][c];
     float relative = 0.0f;
     if (s->counters[MIDGE_RANKED] + 1 >= MIDGE_LEVEL_FROM) {
-        const float least = MIDGE_RESOLUTION * midge_magnitude(seen) + MIDGE_TINY;
         relative = midge_least(midge_quotient(error, *level + least), MIDGE_LARGEST_RELATIVE);
     }
     *level += rate * (error - *level);
@@ -39,23 +34,23 @@ MIDGE_KERNEL float midge_relative(MIDGE_LEARNER *s, int32_t lead, int32_t c, flo
 MIDGE_PART void midge_weigh(MIDGE_LEARNER *s, int32_t c, float seen, MIDGE_NUMBER (*forecast)[MIDGE_CHANNELS],
                             float rate, struct midge_evidence *evidence) {
     const int is_seen = seen > -MIDGE_LARGEST_INPUT && seen < MIDGE_LARGEST_INPUT;
-    float total = 0.0f;
-    int32_t first = 0;
+    const float least = MIDGE_RESOLUTION * midge_magnitude(seen) + MIDGE_TINY;
+    int32_t first = 0, total = 0;
     for (int32_t lead = 0; lead < MIDGE_LEADS; first += midge_leads[lead], lead++) {
         float *const waiting = &s->waiting[first + s->places[lead]][c];
         const float error = midge_magnitude(seen - *waiting);
         const int is_due = s->counters[MIDGE_FILLED] >= midge_leads[lead];
         const int is_known = is_seen && is_due && error <= MIDGE_LARGEST_ERROR;
-        const float relative = is_known ? midge_relative(s, lead, c, error, seen, rate) : 0.0f;
-        const float strange = midge_logarithm(relative + MIDGE_FLOOR);
+        const float relative = is_known ? midge_relative(s, lead, c, error, least, rate) : 0.0f;
         *waiting = midge_alarm_number(forecast[midge_leads[lead] - 1][c]);
         evidence->is_known |= is_known;
         if (lead == 0) {
-            evidence->kinds[0] = midge_most(evidence->kinds[0], midge_logarithm(relative));
+            const float strange = (float)midge_logarithm(relative) * MIDGE_ONE_OF_ONE;
+            evidence->kinds[0] = midge_most(evidence->kinds[0], strange);
         }
-        total = lead == 0 ? strange : total + strange;
+        total += midge_logarithm(relative + MIDGE_FLOOR);
     }
-    const float mean = total * MIDGE_LEAD_SHARE;
+    const float mean = (float)total * MIDGE_ONE_OF_LEADS;
     s->smooth[c] += MIDGE_SMOOTHING * (mean - s->smooth[c]);
     evidence->kinds[1] = midge_most(evidence->kinds[1], mean);
     evidence->kinds[2] = midge_most(evidence->kinds[2], s->smooth[c]);

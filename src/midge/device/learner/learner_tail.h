@@ -3,6 +3,9 @@
 
 #define MIDGE_TAIL_MASS (MIDGE_TAIL * 0.25f)
 
+/* Most bins never see a number. Without an FPU little is as cheap as to pass them by. */
+MIDGE_KERNEL int midge_is_empty(float share) { return midge_bits_f32(share) == 0u; }
+
 /* Shares of bins in the far tail fall by a constant factor a bin: so much of `above` is left at `place` of a bin. */
 MIDGE_KERNEL float midge_far_tail(const float *tail, int32_t far, int32_t bin, float above, float place) {
     float moment = 0.0f;
@@ -23,10 +26,10 @@ MIDGE_KERNEL float midge_tail_probability(const float *tail, int32_t bin, float 
     /* above: share of bin `far` and all higher ones, while it is at most MIDGE_TAIL; higher: of those over `bin`. */
     float above = 0.0f, sum = 0.0f, higher = 0.0f;
     int32_t far = MIDGE_TAIL_BINS;
-    for (int32_t k = MIDGE_TAIL_BINS - 1; k >= 0; k--) {
+    for (int32_t k = MIDGE_TAIL_BINS - 1; k >= 0 && (k >= bin || far == k + 1); k--) {
         higher = k == bin ? sum : higher;
-        sum = sum + tail[k];
-        if (sum <= MIDGE_TAIL) {
+        sum = midge_is_empty(tail[k]) ? sum : sum + tail[k];
+        if (!midge_is_beyond(sum, MIDGE_TAIL)) {
             far = k;
             above = sum;
         }
@@ -38,9 +41,12 @@ MIDGE_KERNEL float midge_tail_probability(const float *tail, int32_t bin, float 
    tail: the share of each bin. count: numbers before. */
 MIDGE_KERNEL float midge_rank(float *tail, int32_t count, int32_t bin, float place) {
     const float rate = midge_rate(count + 1, MIDGE_TAIL_SLOWEST);
-    const float told = midge_tail_probability(tail, bin, place);
+    const float told = midge_tail_probability(tail, bin, place), hit = tail[bin];
     for (int32_t k = 0; k < MIDGE_TAIL_BINS; k++) {
-        tail[k] += rate * ((k == bin ? 1.0f : 0.0f) - tail[k]);
+        if (!midge_is_empty(tail[k])) {
+            tail[k] -= rate * tail[k];
+        }
     }
+    tail[bin] = hit + rate * (1.0f - hit);
     return midge_least(midge_most(told, midge_quotient(0.125f, (float)(count + 1))), 1.0f);
 }
