@@ -17,6 +17,7 @@ from bench.markdown import RESULTS, table, write_results
 from midge.adapt import Alarms, StreamModel
 from midge.adapt.model import Arithmetic
 from midge.driver.alarms import AlarmsCost, compile_alarms
+from midge.driver.learner import compile_learner
 from midge.driver.learner_host import HostLearner
 from midge.errors import InternalError
 
@@ -38,6 +39,7 @@ class Row:
         channels: Numbers a sample.
         horizon: The longest lead that is watched.
         cost: What they cost.
+        flash_bytes: Code and constants that they add to the learner's.
     """
 
     target: str
@@ -45,6 +47,7 @@ class Row:
     channels: int
     horizon: int
     cost: AlarmsCost
+    flash_bytes: int
 
 
 def measure(target: str, arithmetic: Arithmetic, channels: int, horizon: int) -> Row:
@@ -59,12 +62,14 @@ def measure(target: str, arithmetic: Arithmetic, channels: int, horizon: int) ->
         channels, HORIZON, BUDGETS[channels], arithmetic, resolution=RESOLUTION if steps else 1.0
     )
     alarms, fed = Alarms(channels, horizon, resolution=steps), series(TICKS, channels)
-    run = compile_alarms(model, alarms, target=target).run(fed)
+    artifact = compile_alarms(model, alarms, target=target)
+    run = artifact.run(fed)
     forecasts = HostLearner(model).run(fed, alarms.leads).forecasts
     told = [alarms.update(*row).probability for row in zip(fed, forecasts, strict=True)]
     if not np.array_equal(run.told["probability"], told) or run.saved != alarms.save():
         raise InternalError(f"{target}, {arithmetic}: the board and the twin differ")
-    return Row(target, arithmetic, channels, horizon, run.cost)
+    flash = artifact.flash_bytes - compile_learner(model, target=target).flash_bytes
+    return Row(target, arithmetic, channels, horizon, run.cost, flash)
 
 
 def text_of(rows: list[Row]) -> str:
@@ -85,7 +90,7 @@ def text_of(rows: list[Row]) -> str:
                 f"{100 * cost.cycles / cost.learner_cycles:.0f} %",
                 cost.state_bytes,
                 cost.stack_bound_bytes,
-                cost.flash_bytes,
+                row.flash_bytes,
             ]
         )
     header = (

@@ -208,8 +208,13 @@ def described(**changed: object) -> bytes:
     data = alarms_for(_SMALL).save()
     text_bytes = int.from_bytes(data[6:8], "little")
     told = json.loads(data[12 : 12 + text_bytes]) | changed
-    text = json.dumps(told).encode()
-    body = data[12 + text_bytes : -4]
+    return with_text(json.dumps(told).encode())
+
+
+def with_text(text: bytes) -> bytes:
+    """The same, with any text for the description."""
+    data = alarms_for(_SMALL).save()
+    body = data[12 + int.from_bytes(data[6:8], "little") : -4]
     whole = data[:6] + struct.pack("<HI", len(text), len(body)) + text + body
     return whole + struct.pack("<I", zlib.crc32(whole))
 
@@ -226,6 +231,8 @@ def described(**changed: object) -> bytes:
         (described(other=1), "description is damaged"),
         (described(channels="two"), "description is damaged"),
         (described(rate=2), "rate: found 2"),
+        (with_text(b"leads"), "description is damaged"),
+        (with_text(b'"leads"'), "description is damaged"),
     ],
 )
 def test_what_is_no_alarms_is_refused_by_the_twin(data: bytes, message: str) -> None:

@@ -66,7 +66,7 @@ def emit_alarms(
 def _header(number: str, z: AlarmSizes, head: bytes, name: str, version: str) -> str:
     macro, prefix = name.upper(), f"{name}_alarms"
     state_bytes = 4 * sum(field.count for field in alarm_fields(z))
-    leads = ", ".join(map(str, z.leads))
+    leads, margin = ", ".join(map(str, z.leads)), " " * len(f"void {prefix}_update(")
     return "\n".join(
         [
             *file_top(f"{prefix}.h", version),
@@ -108,8 +108,7 @@ def _header(number: str, z: AlarmSizes, head: bytes, name: str, version: str) ->
             f"/* Judge a sample by what was forecast of it, behind {name}_update, which gives the"
             " forecast from it on. */",
             f"void {prefix}_update(struct {prefix} *alarms, const {number} *sample,",
-            f"                     {number} (*forecast)[{macro}_CHANNELS],"
-            f" struct {name}_alarm *alarm);",
+            f"{margin}{number} (*forecast)[{macro}_CHANNELS], struct {name}_alarm *alarm);",
             "",
             f"/* As {name}_save and {name}_restore: {macro}_ALARMS_SAVED_BYTES bytes, those of the"
             " Python alarms' `save()`. */",
@@ -126,7 +125,7 @@ def _header(number: str, z: AlarmSizes, head: bytes, name: str, version: str) ->
 
 def _source(number: str, z: AlarmSizes, head: bytes, name: str, version: str) -> str:
     macro, prefix = name.upper(), f"{name}_alarms"
-    leads = ", ".join(map(str, z.leads))
+    leads, margin = ", ".join(map(str, z.leads)), " " * len(f"void {prefix}_update(")
     floats = {
         **_FLOATS,
         "ONE_OF_ONE": alarm_rule.one_of(1),
@@ -160,8 +159,7 @@ def _source(number: str, z: AlarmSizes, head: bytes, name: str, version: str) ->
             "}",
             "",
             f"void {prefix}_update(struct {prefix} *alarms, const {number} *sample,",
-            f"                     {number} (*forecast)[{macro}_CHANNELS],"
-            f" struct {name}_alarm *alarm) {{",
+            f"{margin}{number} (*forecast)[{macro}_CHANNELS], struct {name}_alarm *alarm) {{",
             "    alarm->is_raised = (uint8_t)midge_alarm(alarms, sample, forecast,"
             " &alarm->probability);",
             "}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from midge.adapt import Alarms, StreamModel
 from midge.driver.alarms_host import TOLD
 from midge.driver.application_cycles import stream_cycles
-from midge.driver.learner import check_room, compile_learner, flash_bytes_without
+from midge.driver.learner import check_room, flash_bytes_without
 from midge.driver.learner_stream import kinds_of
 from midge.errors import UserError
 from midge.toolchain import ModelInterface, Program, build, find_compiler
@@ -38,7 +38,6 @@ class AlarmsCost:
         largest_instructions: Of the dearest tick.
         state_bytes: RAM of what alarms remember.
         stack_bound_bytes: Deepest stack of a tick of theirs; None where it cannot be bounded.
-        flash_bytes: Code and constants that they add.
     """
 
     ticks: int
@@ -47,11 +46,6 @@ class AlarmsCost:
     largest_instructions: int
     state_bytes: int
     stack_bound_bytes: int | None
-    flash_bytes: int
-
-    def to_json(self) -> dict[str, Any]:
-        """For a report."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,6 @@ class AlarmsArtifact:
         files: The emitted C by name: what an application takes over.
         program: All of it with the harness.
         target: What it was compiled for.
-        flash_bytes: Code and constants that the alarms add to the learner's.
     """
 
     model: StreamModel
@@ -86,7 +79,11 @@ class AlarmsArtifact:
     files: dict[str, str]
     program: Program
     target: Target
-    flash_bytes: int
+
+    @property
+    def flash_bytes(self) -> int:
+        """Code and constants of both, without the measurement's own functions."""
+        return flash_bytes_without(self.program, f"{_STREAM}_")
 
     def run(self, series: ArrayLike) -> AlarmsRun:
         """Feed a series to the emulated core; both start from nothing.
@@ -148,7 +145,6 @@ class AlarmsArtifact:
             largest_instructions=int(instructions.max()),
             state_bytes=self.alarms.ram_bytes,
             stack_bound_bytes=stack_bound(self.program, f"{NAME}_alarms_update").bytes,
-            flash_bytes=self.flash_bytes,
         )
 
 
@@ -175,7 +171,9 @@ def compile_alarms(
         DoesNotFitError: The board is too small.
         ToolError: The C compiler is missing or fails.
     """
-    learner = compile_learner(model, target=target, cc=cc, optimisation=optimisation)
+    wanted = find_target(target)
+    if not wanted.core.emulated:
+        raise UserError(f"{wanted.name}: no compiler here builds for it; take another target")
     files = model.emit(NAME, alarms)
     room = -(-len(alarms.save()) // 4) * 4
     number = model.dialect.number
@@ -185,16 +183,15 @@ def compile_alarms(
         input_bytes=(8 + sample_bytes * CHUNK_TICKS,),
         output_bytes=(room + TOLD.itemsize * CHUNK_TICKS,),
     )
-    wanted = find_target(target)
     program = build(
         find_compiler(cc, wanted.core.name),
         {**files, **_stream_files(number, room)},
         interface,
         optimisation=optimisation,
     )
-    flash = flash_bytes_without(program, f"{_STREAM}_")
-    check_room(NAME, wanted, program.state_bytes, flash)
-    return AlarmsArtifact(model, alarms, files, program, wanted, flash - learner.flash_bytes)
+    artifact = AlarmsArtifact(model, alarms, files, program, wanted)
+    check_room(NAME, wanted, program.state_bytes, artifact.flash_bytes)
+    return artifact
 
 
 def _stream_files(number: str, room: int) -> dict[str, str]:
