@@ -64,9 +64,13 @@ def measure(target: str, arithmetic: Arithmetic, channels: int, horizon: int) ->
     alarms, fed = Alarms(channels, horizon, resolution=steps), series(TICKS, channels)
     artifact = compile_alarms(model, alarms, target=target)
     run = artifact.run(fed)
-    forecasts = HostLearner(model).run(fed, alarms.leads).forecasts
+    host = HostLearner(model)
+    forecasts = host.run(fed, alarms.leads).forecasts
     told = [alarms.update(*row).probability for row in zip(fed, forecasts, strict=True)]
-    if not np.array_equal(run.told["probability"], told) or run.saved != alarms.save():
+    if not np.array_equal(run.told["probability"], told) or run.saved != (
+        host.save(),
+        alarms.save(),
+    ):
         raise InternalError(f"{target}, {arithmetic}: the board and the twin differ")
     flash = artifact.flash_bytes - compile_learner(model, target=target).flash_bytes
     return Row(target, arithmetic, channels, horizon, run.cost, flash)

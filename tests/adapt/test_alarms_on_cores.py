@@ -26,11 +26,13 @@ def pair(arithmetic: str, channels: int, horizon: int) -> tuple[StreamModel, Ala
 
 
 def assert_same(run: AlarmsRun, model: StreamModel, alarms: Alarms, series: Series) -> None:
-    forecasts = learner_of(model).run(series, alarms.leads).forecasts
+    """A run from nothing, and what this machine's C and the twin make of the same."""
+    host = learner_of(model)
+    forecasts = host.run(series, alarms.leads).forecasts
     told = [alarms.update(*row) for row in zip(series, forecasts, strict=True)]
     assert run.told["probability"].tolist() == [alarm.probability for alarm in told]
     assert (run.told["is_raised"] == 1).tolist() == [alarm.is_raised for alarm in told]
-    assert run.saved == alarms.save()
+    assert run.saved == (host.save(), alarms.save())
 
 
 @pytest.mark.parametrize(("arithmetic", "target"), CASES)
@@ -41,6 +43,18 @@ def test_a_device_raises_the_alarms_of_the_twin(arithmetic: str, target: str) ->
     assert len(series) > CHUNK_TICKS
     assert run.told["is_raised"].any()
     assert_same(run, model, alarms, series)
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_a_device_goes_on_from_the_twins_checkpoints(arithmetic: str) -> None:
+    series, (model, alarms) = changing(300, 1), pair(arithmetic, 1, 6)
+    artifact = compile_alarms(model, alarms)
+    first = artifact.run(series[:150])
+    assert_same(first, model, alarms, series[:150])
+    rest = artifact.run(series[150:], first.saved)
+    whole = artifact.run(series)
+    np.testing.assert_array_equal(rest.told, whole.told[150:])
+    assert rest.saved == whole.saved
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,12 @@ from midge.virtual_mcu.stream_machine import Fed, StreamMachine, merge_edges
 NAME = "learner"
 CHUNK_TICKS = 256
 """Samples that are handed over at once."""
+
+WATCH, RESTORE = 1, 2
+"""What is done besides: alarms watch the learner; both are restored before the first sample. Bits
+of the chunk's second word."""
+
+_NOT_OF_A_TICK = ("midge_save", "midge_crc", "midge_restore", "midge_is_sound")
 
 _STREAM = f"{NAME}_alarms_stream"
 
@@ -54,12 +61,12 @@ class AlarmsRun:
 
     Attributes:
         told: [ticks] of `alarms_host.TOLD`.
-        saved: What the alarms remember behind the last tick.
+        saved: Checkpoints of the learner and of the alarms behind the last tick.
         cost: What it cost.
     """
 
     told: NDArray[np.void]
-    saved: bytes
+    saved: tuple[bytes, bytes]
     cost: AlarmsCost
 
 
@@ -85,18 +92,19 @@ class AlarmsArtifact:
         """Code and constants of both, without the measurement's own functions."""
         return flash_bytes_without(self.program, f"{_STREAM}_")
 
-    def run(self, series: ArrayLike) -> AlarmsRun:
-        """Feed a series to the emulated core; both start from nothing.
+    def run(self, series: ArrayLike, restored: tuple[bytes, bytes] | None = None) -> AlarmsRun:
+        """Feed a series to the emulated core.
 
         The learner goes through every chunk twice, the first time alone: cores without an FPU
         compute in routines that belong to no function, so what alarms cost is a difference.
 
         Args:
             series: [ticks, channels], one tick at least; NaN where a sample is missing.
+            restored: Checkpoints to go on from; else both start from nothing.
 
         Raises:
             UserError: The shape is another.
-            InternalError: The program faults.
+            InternalError: The program faults or does not take the checkpoints.
         """
         samples = self.model.samples(series)
         if samples.ndim != 2 or samples.shape[1] != self.alarms.sizes.channels or not len(samples):
@@ -110,24 +118,23 @@ class AlarmsArtifact:
         told = []
         for start in range(0, len(samples), CHUNK_TICKS):
             part, before = samples[start : start + CHUNK_TICKS], machine.save()
-            alone.append(machine.feed(self._chunk(part, watch=False), 0))
+            given = b"".join(restored) if restored and start == 0 else b""
+            alone.append(machine.feed(self._chunk(part, 0, given), 0))
             machine.restore(before)
-            both.append(machine.feed(self._chunk(part, watch=True), len(part)))
-            told.append(np.frombuffer(both[-1].output, TOLD, len(part), self._saved_room).copy())
-        saved = both[-1].output[: self._saved_bytes]
-        return AlarmsRun(np.concatenate(told), saved, self._cost(alone, both))
+            both.append(machine.feed(self._chunk(part, WATCH, given), len(part)))
+            told.append(np.frombuffer(both[-1].output, TOLD, len(part), self._room).copy())
+        lengths = len(self.model.save()), len(self.alarms.save())
+        saved = both[-1].output[: sum(lengths)]
+        checkpoints = saved[: lengths[0]], saved[lengths[0] :]
+        return AlarmsRun(np.concatenate(told), checkpoints, self._cost(alone, both))
 
     @property
-    def _saved_bytes(self) -> int:
-        return len(self.alarms.save())
+    def _room(self) -> int:
+        return _room_of(self.model, self.alarms)
 
-    @property
-    def _saved_room(self) -> int:
-        return -(-self._saved_bytes // 4) * 4
-
-    def _chunk(self, samples: NDArray[Any], *, watch: bool) -> bytes:
-        head = struct.pack("<II", len(samples), watch)
-        content = head + np.ascontiguousarray(samples).tobytes()
+    def _chunk(self, samples: NDArray[Any], does: int, given: bytes) -> bytes:
+        head = struct.pack("<II", len(samples), does | (RESTORE if given else 0))
+        content = head + given.ljust(self._room, b"\0") + np.ascontiguousarray(samples).tobytes()
         return content.ljust(self.program.interface.input_bytes[0], b"\0")
 
     def _cost(self, alone: list[Fed], both: list[Fed]) -> AlarmsCost:
@@ -136,7 +143,7 @@ class AlarmsArtifact:
         for feds in (alone, both):
             edges = merge_edges(fed.edges for fed in feds)
             counted = stream_cycles(self.program, self.target, edges, (), f"{_STREAM}_run")
-            cycles.append(counted.total / ticks if counted else None)
+            cycles.append(_of_ticks(counted.functions) / ticks if counted else None)
         learner, whole = cycles
         return AlarmsCost(
             ticks=ticks,
@@ -146,6 +153,12 @@ class AlarmsArtifact:
             state_bytes=self.alarms.ram_bytes,
             stack_bound_bytes=stack_bound(self.program, f"{NAME}_alarms_update").bytes,
         )
+
+
+def _of_ticks(functions: Iterable[tuple[str, int]]) -> int:
+    """Cycles without those of checkpoints and of the harness."""
+    left_out = (*_NOT_OF_A_TICK, f"{_STREAM}_")
+    return sum(cycles for name, cycles in functions if not name.startswith(left_out))
 
 
 def compile_alarms(
@@ -175,12 +188,12 @@ def compile_alarms(
     if not wanted.core.emulated:
         raise UserError(f"{wanted.name}: no compiler here builds for it; take another target")
     files = model.emit(NAME, alarms)
-    room = -(-len(alarms.save()) // 4) * 4
+    room = _room_of(model, alarms)
     number = model.dialect.number
     sample_bytes = kinds_of(number)[1].itemsize * alarms.sizes.channels
     interface = ModelInterface(
         name=_STREAM,
-        input_bytes=(8 + sample_bytes * CHUNK_TICKS,),
+        input_bytes=(8 + room + sample_bytes * CHUNK_TICKS,),
         output_bytes=(room + TOLD.itemsize * CHUNK_TICKS,),
     )
     program = build(
@@ -192,6 +205,11 @@ def compile_alarms(
     artifact = AlarmsArtifact(model, alarms, files, program, wanted)
     check_room(NAME, wanted, program.state_bytes, artifact.flash_bytes)
     return artifact
+
+
+def _room_of(model: StreamModel, alarms: Alarms) -> int:
+    """Bytes of both checkpoints, in whole words."""
+    return -(-(len(model.save()) + len(alarms.save())) // 4) * 4
 
 
 def _stream_files(number: str, room: int) -> dict[str, str]:
@@ -210,7 +228,8 @@ enum midge_status {{ MIDGE_OK = 0, MIDGE_BAD_ARENA = 1, MIDGE_BAD_STATE = 2 }};
 #endif
 
 struct {_STREAM}_world {{
-    uint32_t ticks, watch;
+    uint32_t ticks, does;
+    uint8_t given[{room}];
     {number} sample[{CHUNK_TICKS}][{upper}_CHANNELS];
     uint8_t saved[{room}];
     struct {NAME}_alarm told[{CHUNK_TICKS}];
@@ -262,20 +281,33 @@ static int {_STREAM}_write(void *context, const uint8_t *bytes, uint32_t size) {
     return 0;
 }}
 
+static int {_STREAM}_read(void *context, uint8_t *bytes, uint32_t size) {{
+    struct {_STREAM}_world *world = context;
+    for (uint32_t k = 0; k < size; k++) {{
+        bytes[k] = world->given[world->at++];
+    }}
+    return 0;
+}}
+
 enum midge_status {_STREAM}_run(void *arena, void *state) {{
     struct {_STREAM}_world *world = arena;
     struct {_STREAM}_state *both = state;
     struct {NAME}_step step;
+    world->at = 0;
+    if ((world->does & {RESTORE}u) != 0u &&
+        ({NAME}_restore(&both->learner, {_STREAM}_read, world) != 0 ||
+         {NAME}_alarms_restore(&both->alarms, {_STREAM}_read, world) != 0)) {{
+        return MIDGE_BAD_STATE;
+    }}
     for (uint32_t i = 0; i < world->ticks; i++) {{
         {NAME}_update(&both->learner, world->sample[i], &step, world->forecast);
-        if (world->watch != 0u) {{
+        if ((world->does & {WATCH}u) != 0u) {{
             {NAME}_alarms_update(&both->alarms, world->sample[i], world->forecast, &world->told[i]);
         }}
     }}
     world->at = 0;
-    if (world->watch != 0u) {{
-        (void){NAME}_alarms_save(&both->alarms, {_STREAM}_write, world);
-    }}
+    (void){NAME}_save(&both->learner, {_STREAM}_write, world);
+    (void){NAME}_alarms_save(&both->alarms, {_STREAM}_write, world);
     return MIDGE_OK;
 }}
 """

@@ -94,7 +94,7 @@ MIDGE_KERNEL int midge_alarm(MIDGE_LEARNER *s, const MIDGE_NUMBER *sample, MIDGE
 }
 
 /* Are these numbers, and within limits? */
-MIDGE_KERNEL int midge_are_within(const float *values, int32_t count, float low, float high) {
+MIDGE_PART int midge_are_within(const float *values, int32_t count, float low, float high) {
     int are_within = 1;
     for (int32_t k = 0; k < count; k++) {
         are_within &= values[k] >= low && values[k] <= high;
