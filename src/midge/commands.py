@@ -29,7 +29,7 @@ from midge.driver.quantize import float_graph, quantize
 from midge.driver.report_data import report_of
 from midge.driver.selftest import selftest_files
 from midge.errors import UserError
-from midge.files import read_arrays, write_arrays, write_files, write_json
+from midge.files import check_free, read_arrays, write_arrays, write_files, write_json
 from midge.graph.text import format_graph
 from midge.memory_plan.picture import draw_plan
 from midge.passes import run_passes
@@ -293,7 +293,7 @@ def run_recipe(options: argparse.Namespace) -> int:
 
 def adapt_run(options: argparse.Namespace) -> int:
     """`midge adapt run`."""
-    columns = tuple(options.columns.split(",")) if options.columns else ()
+    columns = tuple(name.strip() for name in (options.columns or "").split(",") if name.strip())
     stream = read_csv(options.data, columns)
     # The C takes seconds to compile; the twin has done a short stream by then.
     engine = fastest_engine() if len(stream.values) > _LONG_STREAM else TWIN
@@ -320,6 +320,7 @@ def adapt_benchmark(options: argparse.Namespace) -> int:
 
     data = Path(options.data) if options.data else None
     results = Path(options.out) / "adapt.json"
+    check_free(options.out, (results.name, "adapt.md"))
     content = read_before(results)
     engine = fastest_engine()
     for name in options.only or PROTOCOLS:

@@ -10,7 +10,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,21 @@ def write_json(path: str, content: Any) -> None:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def check_free(folder: str, names: Iterable[str]) -> None:
+    """See, before what takes long, that `write_files` may write these.
+
+    Raises:
+        UserError: a file is somebody else's.
+    """
+    foreign = [name for name in names if _is_foreign(Path(folder) / name)]
+    if foreign:
+        raise UserError(
+            f"{folder}: holds {', '.join(foreign)}, which Midge did not write; nothing was "
+            f"written. "
+            "Move them away, or choose another --out"
+        )
+
+
 def write_files(folder: str, files: Mapping[str, str]) -> None:
     """Texts into a folder, which is made if need be.
 
@@ -106,13 +121,7 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
             cannot
             be written, and files before it are complete.
     """
-    foreign = [name for name in files if _is_foreign(Path(folder) / name)]
-    if foreign:
-        raise UserError(
-            f"{folder}: holds {', '.join(foreign)}, which Midge did not write; nothing was "
-            f"written. "
-            "Move them away, or choose another --out"
-        )
+    check_free(folder, files)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -130,7 +139,8 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
 
 def _is_foreign(path: Path) -> bool:
     if not path.is_file():
-        return False
+        # To rename a file onto a device such as /dev/null would take it away from everybody.
+        return path.exists() and not path.is_dir()
     try:
         with path.open("rb") as file:
             return b"midge" not in file.read(_HEAD_BYTES).lower()

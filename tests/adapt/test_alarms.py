@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from learner_support import learner_of
@@ -133,3 +135,32 @@ def test_a_rank_is_the_share_above_and_beyond_all_a_power_law():
     for place in (8, 10, 13, 16):
         found = rank(tail.copy(), 6000, place, np.float32(0))
         assert found == pytest.approx(np.exp(-(place - 6) / 2), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"channels": 10**9},
+        {"channels": 1.5},
+        {"channels": "4"},
+        {"channels": True},
+        {"horizon": 10**9},
+        {"horizon": float("nan")},
+        {"rate": "0.1"},
+        {"rate": None},
+        {"quiet": float("inf")},
+        {"quiet": 1 << 70},
+        {"resolution": -1.0},
+    ],
+    ids=str,
+)
+def test_what_is_no_such_number_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"{next(iter(given))}: found .*; expected"):
+        Alarms(**({"channels": 2} | given))
+
+
+@pytest.mark.parametrize("sample", [["a", "b"], [1j, 0], [{}, 1]], ids=str)
+def test_samples_are_numbers(sample: list[Any]) -> None:
+    alarms = Alarms(channels=2, horizon=4)
+    with pytest.raises(UserError, match="sample: expected numbers"):
+        alarms.update(sample, np.zeros((len(alarms.leads), 2)))

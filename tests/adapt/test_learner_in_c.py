@@ -152,3 +152,11 @@ def test_a_trace_of_the_c_is_the_trace_of_the_twin():
 def test_the_c_refuses_a_series_of_another_shape():
     with pytest.raises(UserError, match=r"shape \(5, 3\); expected \[ticks, 2\]"):
         learner_of(StreamModel(2, 12, "5 KB")).run(np.zeros((5, 3)))
+
+
+@pytest.mark.parametrize("lead", [0, 13, -1, 1.5])
+def test_the_c_refuses_a_lead_out_of_range(lead):
+    with pytest.raises(
+        UserError, match=f"horizons: found {lead}; expected a whole number, 1 to 12"
+    ):
+        learner_of(StreamModel(2, 12, "5 KB")).run(np.zeros((5, 2)), (1, lead))

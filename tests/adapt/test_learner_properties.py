@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from learner_support import ARITHMETICS, held, learner_of
 
 from midge.adapt import Settings, StreamModel
-from midge.adapt.state import bytes_of, to_bytes
+from midge.adapt.state import PERIOD, SINCE, bytes_of, to_bytes
 from midge.driver.learner_host import HostLearner
 
 SMALL = {"channels": 2, "horizon": 12, "ram": "5 KB"}
@@ -119,18 +119,28 @@ def test_coefficients_move_by_no_more_than_was_granted(attack, kind):
     else:
         bad[100:900] = np.nan
     scale, one = ("exponent", 1 << 22) if kind else ("scale", 1)
-    now = {name: held(learner, model)[name] for name in ("fast", scale, "offset")}
-    moved, moves = np.zeros(2), 0
+    units = ("joint", "fast", "season", "direct")
+    now = {name: held(learner, model)[name] for name in (*units, scale, "offset", "counters")}
+    moved, moves = {unit: np.zeros(2) for unit in units}, 0
     for sample in bad:
         before = {name: array.copy() for name, array in now.items()}
         learner.run(sample[None])
-        # A change of units rewrites the constant; it is exact and no movement.
-        if all(np.array_equal(now[name], before[name]) for name in (scale, "offset")):
-            moved += np.abs(now["fast"] - before["fast"]).sum(axis=0) / one
-            moves += 1
+        # A change of units rewrites the constant; it is exact and no movement. A recall goes back
+        # to what was learned before, on credit too, and a new season begins at zero.
+        if any(not np.array_equal(now[name], before[name]) for name in (scale, "offset")):
+            continue
+        is_recall = now["counters"][SINCE] <= before["counters"][SINCE]
+        is_season = now["counters"][PERIOD] != before["counters"][PERIOD]
+        for unit in units:
+            if not (is_recall and unit == "joint") and not (is_season and unit == "season"):
+                way = np.abs(now[unit] - before[unit]).sum(axis=-2) / one  # features
+                moved[unit] = moved[unit] + way
+        moves += 1
     assert moves > 100
     s = model.sizes.settings
-    assert moved.max() <= s.movement_reserve + 1000 * s.movement_rate + 1
+    most = s.movement_reserve + 1000 * s.movement_rate + 1
+    assert max(way.max() for way in moved.values()) <= most
+    assert all(way.max() > 0 for way in moved.values())
 
 
 def test_a_small_grant_binds(kind):

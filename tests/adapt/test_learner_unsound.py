@@ -6,6 +6,7 @@ import struct
 import zlib
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -99,6 +100,7 @@ _bits = st.one_of(
 @example(NEXT_ID, -1)
 @example(SEARCHING, 49)
 @example(SINCE, -1)
+@example(place_of("scale"), 0x80000000)
 def test_c_and_twin_take_and_refuse_the_same(word: int, bits: int) -> None:
     data = with_word(word, bits)
     expected = RESTORED if taken_by_twin(data) else DAMAGED
@@ -111,13 +113,32 @@ def test_c_and_twin_take_and_refuse_the_same(word: int, bits: int) -> None:
         (POSITION, -1, "position -1; expected 0 to"),
         (PERIOD, 0, "period 0; expected 8 to"),
         (CURRENT, -1, "present regime -1; expected 0 to"),
-        (place_of("fitness"), 0x7FC00000, "numbers in 'fitness' that are not finite"),
+        (place_of("fitness"), 0x7FC00000, "numbers in 'fitness' beyond 0 to"),
+        (place_of("fitness"), 0xBF800000, "numbers in 'fitness' beyond 0 to"),
+        (place_of("pool"), 0x447A2000, r"numbers in 'pool' beyond -1000 to 1000"),
+        (place_of("scale"), 80 << 23, r"scales \[.*; expected powers of two, 2\^-42 to 2\^64"),
         (place_of("scale"), 0x40400000, r"scales \[3\..*; expected powers of two"),
     ],
 )
 def test_the_twin_says_what_is_wrong(word: int, bits: int, message: str) -> None:
     with pytest.raises(UserError, match=message):
         StreamModel.restore(with_word(word, bits))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, model().ram_bytes // 4 - 1), _bits), max_size=8))
+@example([(place_of("fitness") + 16, 0xFF294E6A)])
+@example([(place_of("scale"), 190 << 23), (place_of("offset"), 0x5DDE0B6B)])
+def test_what_is_taken_makes_no_number_that_is_not_finite(words: list[tuple[int, int]]) -> None:
+    """One squared error below zero, and every anomaly was NaN from then on."""
+    whole = bytearray(model().save()[:-4])
+    for word, bits in words:
+        struct.pack_into("<I", whole, len(whole) - model().ram_bytes + 4 * word, bits & 0xFFFFFFFF)
+    learner().restore(bytes(whole) + struct.pack("<I", zlib.crc32(whole)))
+    told = learner().run(changing(20, 2), (1, 6))
+    assert np.all((told.anomaly >= 0) & (told.anomaly <= 1))
+    assert np.all(np.isfinite(told.forecasts))
+    assert learner().restore(learner().save()) == RESTORED
 
 
 def test_what_is_measured_against_is_checked_too() -> None:

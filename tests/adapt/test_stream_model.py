@@ -170,7 +170,7 @@ def test_drift_from_a_checkpoint_is_told(kind):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"channels": 0}, "channels: found 0; expected 1 to 64"),
+        ({"channels": 0}, "channels: found 0; expected a whole number, 1 to 64"),
         ({"horizon": 5000}, "horizon: found 5000"),
         ({"ram": "8 parsecs"}, "ram: found '8 parsecs'"),
         ({"ram": 900}, "needs at least .* bytes; found 900"),

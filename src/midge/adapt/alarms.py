@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from midge.adapt import sealed
 from midge.adapt.alarm_rule import AlarmSizes, alarm_fields, check_alarms, judge, new_alarm_state
 from midge.adapt.fixed.arithmetic import LIMIT
+from midge.adapt.given import numbers, real, whole
 from midge.adapt.settings import MAX_CHANNELS, MAX_HORIZON, Sizes, default_anchors
 from midge.adapt.state import bytes_of, fill_from_bytes, to_bytes
 from midge.errors import UserError
@@ -73,19 +74,15 @@ class Alarms:
         quiet: int = QUIET,
         resolution: float | None = None,
     ) -> None:
-        ranges = (
-            ("channels", channels, 1, MAX_CHANNELS),
-            ("horizon", horizon, 1, MAX_HORIZON),
-            ("quiet", quiet, 0, _LONGEST_QUIET),
-            ("resolution", 1.0 if resolution is None else resolution, 1e-30, 1e30),
+        self.sizes = AlarmSizes(
+            whole("channels", channels, 1, MAX_CHANNELS),
+            default_anchors(whole("horizon", horizon, 1, MAX_HORIZON)),
+            real("rate", rate, 1e-9, 1 - 1e-6),
+            whole("quiet", quiet, 0, _LONGEST_QUIET),
         )
-        for name, value, low, high in ranges:
-            if not low <= value <= high:
-                raise UserError(f"{name}: found {value}; expected {low} to {high}")
-        if not 0 < rate < 1:
-            raise UserError(f"rate: found {rate}; expected more than 0, less than 1")
-        self.sizes = AlarmSizes(channels, default_anchors(horizon), float(rate), quiet)
-        self.resolution = resolution
+        self.resolution = (
+            None if resolution is None else real("resolution", resolution, 1e-30, 1e30)
+        )
         self.state = new_alarm_state(self.sizes)
 
     @property
@@ -122,7 +119,7 @@ class Alarms:
         Raises:
             UserError: A shape is another.
         """
-        seen, ahead = self._numbers(sample), self._numbers(forecasts)
+        seen, ahead = self._numbers("sample", sample), self._numbers("forecasts", forecasts)
         expected = self.state.level.shape
         if ahead.shape != expected or seen.shape != expected[1:]:
             raise UserError(
@@ -132,13 +129,13 @@ class Alarms:
         probability, is_raised = judge(self.state, self.sizes, seen, ahead)
         return Alarm(float(probability), is_raised)
 
-    def _numbers(self, given: ArrayLike) -> NDArray[np.float32]:
+    def _numbers(self, where: str, given: ArrayLike) -> NDArray[np.float32]:
         """As the device has them."""
-        values = np.asarray(given, np.float64)
-        if self.resolution is not None:
-            steps = np.clip(np.rint(values / self.resolution), -LIMIT - 1, LIMIT)
-            values = np.where(np.isfinite(values), steps, np.nan)
+        values = numbers(where, given)
         with np.errstate(over="ignore"):
+            if self.resolution is not None:
+                steps = np.clip(np.rint(values / self.resolution), -LIMIT - 1, LIMIT)
+                values = np.where(np.isfinite(values), steps, np.nan)
             return values.astype(np.float32)
 
     @property
@@ -162,7 +159,7 @@ class Alarms:
         try:
             leads = tuple(described.pop("leads"))
             alarms = cls(horizon=leads[-1], **described)
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, UserError) as error:
             raise sealed.damaged(error, _PROBLEM) from None
         if leads != alarms.leads or len(body) != alarms.ram_bytes:
             raise UserError(f"checkpoint: its state is not of its sizes; {_PROBLEM}")

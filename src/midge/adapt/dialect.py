@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from midge.adapt import anomaly, constants
 from midge.adapt.float32 import numbers_of
 from midge.adapt.settings import Sizes
-from midge.adapt.state import Field, fields, new_state
+from midge.adapt.state import BOUNDS, Field, fields, new_state
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,28 @@ def float_text(value: float | np.float32) -> str:
     return f"{float(np.float32(value)).hex()}f"
 
 
+def _bound(name: str) -> str:
+    """Integers have none here: `learner_sound.h` asks for them one by one."""
+    bound = BOUNDS.get(name)
+    if bound is None:
+        return "0xFFFFFFFFu, 1u"
+    bits = int(np.float32(bound.most).view(np.uint32))
+    return f"0x{bits:08X}u, {int(bound.is_signed)}u"
+
+
 def _float_tables(z: Sizes) -> list[str]:
+    bounds = [f"{{{field.count}u, {_bound(field.name)}}}" for field in fields(z)]
     return [
         *_table("edges", anomaly.EDGES),
         "/* Of each lead: the part of the way between the anchors around it; for the direct unit,",
         "   between those that it serves. */",
         *_table("parts", z.mix_places[1]),
         *_table("direct_parts", z.direct_places[1]),
+        "/* How many numbers a member of the state has, the bits of their largest magnitude, and",
+        "   whether they may be negative. */",
+        f"static const uint32_t midge_bounds[{len(bounds)}][3] = {{",
+        *wrapped(bounds, 3),
+        "};",
     ]
 
 

@@ -14,7 +14,7 @@ from midge.adapt.dialect import Dialect, float_text, wrapped
 from midge.adapt.settings import TAIL_BINS, Sizes
 from midge.adapt.state import Field
 from midge.errors import UserError
-from midge.signals.c_library import signal_text
+from midge.signals.c_library import FOR_CPP, FOR_CPP_END, signal_text
 
 LICENCE = """\
 The compiler's licence does not reach what it emits: you may use, change and ship this file
@@ -54,9 +54,10 @@ def emit_learner(
 
 def check_name(name: str) -> None:
     """Raise a `UserError` where C takes no such name."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+    if not re.fullmatch(r"(?!midge)[a-z][a-z0-9_]{0,62}", str(name)):
         raise UserError(
-            f"emit: found the name {name!r}; expected lower-case letters, digits and underscores"
+            f"emit: found the name {name!r}; expected lower-case letters, digits and underscores, "
+            "and another beginning than 'midge', which is that of what stands inside"
         )
 
 
@@ -88,8 +89,10 @@ def _header(dialect: Dialect, sizes: Sizes, head: bytes, name: str, version: str
             f"#ifndef MIDGE_LEARNER_{macro}_H",
             f"#define MIDGE_LEARNER_{macro}_H",
             "",
+            "#include <stddef.h>",
             "#include <stdint.h>",
             "",
+            *FOR_CPP,
             f"#define {macro}_CHANNELS {sizes.channels}",
             f"#define {macro}_HORIZON {sizes.horizon}",
             f"#define {macro}_LEARNED_BYTES {state_bytes}u /* of the state */",
@@ -147,6 +150,7 @@ def _header(dialect: Dialect, sizes: Sizes, head: bytes, name: str, version: str
             f"enum {name}_restored {name}_restore(struct {name}_state *state, {name}_read read,"
             " void *context);",
             "",
+            *FOR_CPP_END,
             f"#endif /* MIDGE_LEARNER_{macro}_H */",
             "",
         ]

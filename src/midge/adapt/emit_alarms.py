@@ -11,7 +11,7 @@ from midge.adapt.alarm_rule import KINDS, AlarmSizes, alarm_fields
 from midge.adapt.dialect import Dialect, float_text
 from midge.adapt.emit import check_name, file_top, head_table, member_text, saving_doors
 from midge.adapt.settings import TAIL_BINS
-from midge.signals.c_library import signal_text
+from midge.signals.c_library import FOR_CPP, FOR_CPP_END, signal_text
 
 _INTEGERS = {
     "LEVEL_FROM": alarm_rule.LEVEL_FROM,
@@ -85,6 +85,7 @@ def _header(number: str, z: AlarmSizes, head: bytes, name: str, version: str) ->
             "",
             f'#include "{name}.h"',
             "",
+            *FOR_CPP,
             f"#define {macro}_ALARMS_BYTES {state_bytes}u /* of the struct */",
             f"#define {macro}_ALARMS_SAVED_BYTES {len(head) + state_bytes + 4}u"
             " /* of what is saved */",
@@ -117,6 +118,7 @@ def _header(number: str, z: AlarmSizes, head: bytes, name: str, version: str) ->
             f"enum {name}_restored {prefix}_restore(struct {prefix} *alarms, {name}_read read,"
             " void *context);",
             "",
+            *FOR_CPP_END,
             f"#endif /* MIDGE_LEARNER_{macro}_ALARMS_H */",
             "",
         ]

@@ -8,7 +8,7 @@ point (`midge.adapt.fixed`) all of it is integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from midge.adapt.emit_alarms import emit_alarms
 from midge.adapt.fixed.dialect import FIXED
 from midge.adapt.fixed.integers import Integers
 from midge.adapt.float32 import Float32
+from midge.adapt.given import Name, names, numbers, real, whole
 from midge.adapt.past import wrap_back
 from midge.adapt.settings import Settings, Sizes, ram_bytes_of, sizes_within
 from midge.adapt.state import (
@@ -43,6 +44,8 @@ Floats = NDArray[Any]
 """float32; of the fixed-point learner float64, which holds every whole step."""
 Arithmetic = Literal["float32", "fixed"]
 DIALECTS = {"float32": FLOAT32, "fixed": FIXED}
+_BEGUN_WITH = ("arithmetic", "resolution", "false_alarm_rate", "seed")
+"""What a checkpoint tells besides sizes and names, in the order of `_begin`."""
 
 
 @dataclass(frozen=True)
@@ -135,37 +138,37 @@ class StreamModel:
         settings: Settings | None = None,
         resolution: float = 1.0,
     ) -> None:
-        if arithmetic not in ("float32", "fixed"):
-            raise UserError(f"arithmetic: found {arithmetic!r}; expected 'float32' or 'fixed'")
-        if not 0 < false_alarm_rate < 1:
-            raise UserError(f"false_alarm_rate: found {false_alarm_rate}; expected 0 to 1")
-        if not 1e-30 <= resolution <= 1e30:
-            raise UserError(f"resolution: found {resolution}; expected 1e-30 to 1e30")
-        if arithmetic == "float32" and resolution != 1:
-            raise UserError("resolution: float32 has no steps; give it with arithmetic='fixed'")
-        budget, layout = ram_bytes_of(ram), DIALECTS[arithmetic].members
+        dialect = FIXED if arithmetic == "fixed" else FLOAT32
+        budget, layout = ram_bytes_of(ram), dialect.members
         self.sizes: Sizes = sizes_within(
             channels,
             horizon,
             budget,
-            settings or Settings(),
+            Settings() if settings is None else settings,
             lambda sizes: bytes_of(sizes, layout),
         )
-        self.seed = seed
-        self._begin(arithmetic, float(resolution), false_alarm_rate)
+        self._begin(arithmetic, resolution, false_alarm_rate, seed)
 
-    def _begin(self, arithmetic: Arithmetic, resolution: float, false_alarm_rate: float) -> None:
+    def _begin(
+        self, arithmetic: object, resolution: object, false_alarm_rate: object, seed: object
+    ) -> None:
         """The rest of a model whose sizes are known."""
-        self.arithmetic, self.resolution = arithmetic, resolution
-        self.false_alarm_rate = false_alarm_rate
+        if arithmetic not in ("float32", "fixed"):
+            raise UserError(f"arithmetic: found {arithmetic!r}; expected 'float32' or 'fixed'")
+        self.arithmetic = arithmetic
+        self.resolution = real("resolution", resolution, 1e-30, 1e30)
+        if arithmetic == "float32" and resolution != 1:
+            raise UserError("resolution: float32 has no steps; give it with arithmetic='fixed'")
+        self.false_alarm_rate = real("false_alarm_rate", false_alarm_rate, 1e-9, 1 - 1e-6)
+        self.seed = None if seed is None else whole("seed", seed, -(1 << 63), (1 << 64) - 1)
         self._numbers = (
-            Integers(self.sizes, false_alarm_rate, resolution)
+            Integers(self.sizes, self.false_alarm_rate, self.resolution)
             if arithmetic == "fixed"
-            else Float32(self.sizes, false_alarm_rate)
+            else Float32(self.sizes, self.false_alarm_rate)
         )
         self._tick = Tick(self._numbers)
         self.state: Any = self._numbers.new_state()
-        self._names: list[str] | None = None
+        self._names: list[Name] | None = None
         self._ahead: Ahead | None = None
         self._forecast: Floats | None = None
 
@@ -192,9 +195,9 @@ class StreamModel:
             x: [channels], in the user's units; what is not finite or 1e18 and more is missing.
 
         Raises:
-            UserError: If the shape is another.
+            UserError: If the shape is another, or there is something else than numbers.
         """
-        given = np.atleast_1d(np.asarray(x, np.float64))
+        given = np.atleast_1d(numbers("update", x))
         if given.shape != (self.sizes.channels,):
             raise UserError(
                 f"update: found a sample of shape {given.shape}; expected {self.sizes.channels} "
@@ -220,7 +223,7 @@ class StreamModel:
 
     def samples(self, series: ArrayLike) -> Values:
         """[..., channels] as the C of the learner takes them: float32, or whole steps in int32."""
-        return self._numbers.samples(np.asarray(series, np.float64))
+        return self._numbers.samples(numbers("samples", series))
 
     def _look_ahead(self) -> None:
         """Forecast as far as is due, and keep it."""
@@ -243,12 +246,11 @@ class StreamModel:
                 f"forecast: tick {tick} is past, the model is at {self.ticks}; read a step's "
                 "forecast before the next update"
             )
-        rows = self.sizes.horizon if lead is None else lead
-        if not 1 <= rows <= self.sizes.horizon:
-            raise UserError(f"forecast: found lead {lead}; expected 1 to {self.sizes.horizon}")
+        longest = self.sizes.horizon
+        rows = longest if lead is None else whole("forecast: lead", lead, 1, longest)
         if self._forecast is None or len(self._forecast) < rows:
             self._forecast = self._mixed(rows)
-        return self._forecast[:rows]
+        return self._forecast[:rows].copy()  # the caller's, to do with as he likes
 
     def _mixed(self, rows: int) -> Floats:
         if self._ahead is None:
@@ -259,8 +261,13 @@ class StreamModel:
 
     def run(self, series: ArrayLike, horizons: Iterable[int] = (1,)) -> Trace:
         """Update with every row of a series [ticks, channels]; keep forecasts of `horizons`."""
-        rows = np.asarray(series, np.float64)
-        leads = tuple(horizons)
+        rows, longest = numbers("run", series), self.sizes.horizon
+        leads = tuple(whole("run: horizons", lead, 1, longest) for lead in horizons)
+        if rows.ndim != 2 or rows.shape[1] != self.sizes.channels:
+            raise UserError(
+                f"run: found a series of shape {rows.shape}; expected [ticks, "
+                f"{self.sizes.channels}]"
+            )
         steps = []
         kind = np.float32 if self.arithmetic == "float32" else np.float64
         forecasts = np.empty((len(rows), len(leads), self.sizes.channels), kind)
@@ -279,22 +286,39 @@ class StreamModel:
             np.array([step.drift for step in steps], bool),
         )
 
-    def learn_one(self, x: dict[str, float], y: object = None) -> StreamModel:
-        """As `river` has it: learn from a sample by channel name; names are those of the first."""
+    def learn_one(self, x: Mapping[Name, float], y: object = None) -> StreamModel:
+        """As `river` has it: learn from a sample by channel name.
+
+        Args:
+            x: The first one names all channels; what a later one leaves out is missing.
+            y: Not used.
+
+        Raises:
+            UserError: If there is a name that the first sample had not, or no number.
+        """
         del y
-        if self._names is None:
-            if len(x) != self.sizes.channels:
-                raise UserError(f"learn_one: found {len(x)} names; expected {self.sizes.channels}")
-            self._names = list(x)
-        self.update([x.get(name, float("nan")) for name in self._names])
+        known = self._names
+        if not isinstance(x, Mapping):
+            raise UserError(f"learn_one: found {type(x).__name__}; expected numbers by name")
+        if known is None:
+            known = names("learn_one", x, self.sizes.channels)
+        if not set(x) <= set(known):
+            raise UserError(
+                f"learn_one: found the names {list(x)}; expected those of the first sample, {known}"
+            )
+        self.update([x.get(name, float("nan")) for name in known])
+        self._names = known
         return self
 
-    def predict_one(self, x: dict[str, float] | None = None, horizon: int = 1) -> dict[str, float]:
+    def predict_one(
+        self, x: Mapping[Name, float] | None = None, horizon: int = 1
+    ) -> dict[Name, float]:
         """As `river` has it: the forecast `horizon` ticks ahead, by channel name."""
         del x
-        row = self.forecast_of(self.ticks, horizon)[horizon - 1]
-        names = self._names or [str(channel) for channel in range(self.sizes.channels)]
-        return {name: float(value) for name, value in zip(names, row, strict=True)}
+        lead = whole("predict_one: horizon", horizon, 1, self.sizes.horizon)
+        row = self.forecast_of(self.ticks, lead)[-1]
+        known = self._names or [str(channel) for channel in range(self.sizes.channels)]
+        return {name: float(value) for name, value in zip(known, row, strict=True)}
 
     @property
     def _extra(self) -> dict[str, object]:
@@ -347,16 +371,16 @@ class StreamModel:
             UserError: If `data` is not a whole checkpoint of a state that a learner can have.
         """
         found = read_checkpoint(data)
-        rate, seed, names = (found.extra.get(key) for key in ("false_alarm_rate", "seed", "names"))
-        arithmetic, step = found.extra.get("arithmetic"), found.extra.get("resolution")
-        model = cls.__new__(cls)
-        model.sizes, model.seed = found.sizes, seed if isinstance(seed, int) else None
-        model._begin(
-            "fixed" if arithmetic == "fixed" else "float32",
-            float(step) if isinstance(step, float) else 1.0,
-            float(rate) if isinstance(rate, float) else 1e-3,
-        )
-        model._names = [str(name) for name in names] if isinstance(names, list) else None
+        said, model = found.extra, cls.__new__(cls)
+        model.sizes = found.sizes
+        try:
+            model._begin(*(said.get(key) for key in _BEGUN_WITH))
+        except UserError as error:
+            raise UserError(f"checkpoint: {error}; save the model again") from None
+        known = said.get("names")
+        if known is not None:
+            listed = known if isinstance(known, list) else ()
+            model._names = names("checkpoint", listed, model.sizes.channels)
         if len(found.body) != model.ram_bytes:
             raise UserError("checkpoint: its state is not of its sizes; save the model again")
         fill_from_bytes(model.state, found.body, model.sizes, model.dialect.members)

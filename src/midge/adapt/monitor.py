@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt.emit import LICENCE
+from midge.adapt.given import real, whole
 from midge.adapt.model import Step, StreamModel
 from midge.errors import UserError
 from midge.signals.band_energies import BandEnergies
+from midge.signals.c_library import FOR_CPP, FOR_CPP_END
 from midge.version import VERSION
 
 Flags = NDArray[np.bool_]
@@ -45,10 +47,8 @@ class AlarmRule:
         Raises:
             UserError: one is out of range.
         """
-        if not 1 <= self.flagged <= self.of <= 32:
-            raise UserError(
-                f"AlarmRule: found {self.flagged} of {self.of}; expected 1 <= flagged <= of <= 32"
-            )
+        whole("AlarmRule: of", self.of, 1, 32)
+        whole("AlarmRule: flagged", self.flagged, 1, self.of)
 
     def raised(self, flags: Flags) -> Flags:
         """Whether there is an alarm at each frame [frames]; before the first none was flagged."""
@@ -65,8 +65,7 @@ class AlarmRule:
         Raises:
             UserError: If it is out of range.
         """
-        if not 0 < alarm_rate < 1:
-            raise UserError(f"alarm_rate: found {alarm_rate}; expected 0 to 1")
+        real("alarm_rate", alarm_rate, 1e-30, 1 - 1e-9)
         low, high = 0.0, 1.0
         for _ in range(60):
             middle = (low + high) / 2
@@ -121,14 +120,15 @@ class Monitor:
     alarm_rate: float = 1e-4
 
     def __post_init__(self) -> None:
-        """Check the numbers of frames.
+        """Check the front end and the numbers of frames.
 
         Raises:
             UserError: One is out of range.
         """
+        if not isinstance(self.front, BandEnergies):
+            raise UserError(f"Monitor: front is {self.front!r}; expected BandEnergies")
         for name, value in (("learn", self.learn), ("hold", self.hold)):
-            if not 0 <= value < 1 << 31:
-                raise UserError(f"Monitor: {name} is {value}; expected 0 to {(1 << 31) - 1}")
+            whole(f"Monitor: {name}", value, 0, (1 << 31) - 1)
 
     def new_model(self) -> StreamModel:
         """A learner that knows nothing yet.
@@ -163,7 +163,7 @@ class Monitor:
         Raises:
             UserError: If the name is none that C takes, or the front end's.
         """
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", name) or name == self.front.name:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", str(name)) or name == self.front.name:
             raise UserError(
                 f"emit: found the name {name!r}; expected lower-case letters, digits and "
                 f"underscores, and another than the front end's, {self.front.name!r}"
@@ -204,6 +204,7 @@ class Monitor:
                 f'#include "{front}.h"',
                 f'#include "{name}_learner.h"',
                 "",
+                *FOR_CPP,
                 f"struct {name}_frame {{",
                 f"    struct {name}_learner_step step; /* what the learner told */",
                 f"    int16_t energies[{front.upper()}_OCTAVES];",
@@ -222,6 +223,7 @@ class Monitor:
                 f"int {name}_push(struct {name}_state *state, int16_t sample, struct {name}_frame"
                 " *frame);",
                 "",
+                *FOR_CPP_END,
                 "#endif",
                 "",
             ]

@@ -52,6 +52,9 @@ def unseal(data: bytes, magic: bytes, problem: str) -> Opened:
     Raises:
         UserError: If the bytes are not of that kind, or not whole.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UserError(f"checkpoint: found {type(data).__name__}; {problem}")
+    data = bytes(data)
     if len(data) < _HEADER.size + _CHECKSUM.size or data[:4] != magic:
         raise UserError(f"checkpoint: found {len(data)} bytes that do not start as one; {problem}")
     _, version, text_bytes, body_bytes = _HEADER.unpack_from(data)
@@ -64,7 +67,7 @@ def unseal(data: bytes, magic: bytes, problem: str) -> Opened:
         raise UserError(f"checkpoint: the checksum does not match; {problem}")
     try:
         described = json.loads(data[_HEADER.size : body_at])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(error, problem) from None
     if not isinstance(described, dict):
         raise damaged("no object", problem)

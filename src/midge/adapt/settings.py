@@ -11,10 +11,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midge.adapt.given import real, whole
 from midge.errors import UserError
 
 Places = NDArray[np.int64]
@@ -63,8 +66,9 @@ class Settings:
             is opened.
         doubt: Variance that coefficients get back when a change is told.
         trust: Error that a recalled regime is credited with, in parts of the best unit's.
-        movement_rate, movement_reserve: How far the coefficients of one output of a unit may move
-            (sum of absolute changes): in the long run a tick, and at once.
+        movement_rate, movement_reserve: How far learning may move the coefficients of one output of
+            a unit (sum of absolute changes): in the long run a tick, and at once. Recalls and new
+            seasons do not count.
         stuck_ticks: A channel that repeats one value longer is not learned from.
     """
 
@@ -203,9 +207,8 @@ def ram_bytes_of(ram: str | int) -> int:
     Raises:
         UserError: If it is neither.
     """
-    if isinstance(ram, int):
-        return ram
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", ram)
+    text = str(ram) if isinstance(ram, str | Integral) and not isinstance(ram, bool) else ""
+    match = re.fullmatch(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text, re.ASCII)
     factor = _RAM_UNITS.get(match[2].lower() or "b") if match else None
     if match is None or factor is None:
         raise UserError(f"ram: found {ram!r}; expected a number of bytes or, say, '8 KB'")
@@ -240,7 +243,8 @@ def sizes_within(
     Raises:
         UserError: If the arguments are out of range or the smallest learner does not fit.
     """
-    check(channels, horizon, settings)
+    channels, horizon = _checked_reach(channels, horizon)
+    settings = checked(settings, horizon)
     smallest = None
     for sizes in _candidates(channels, horizon, settings):
         smallest = cost(sizes)
@@ -255,40 +259,81 @@ def sizes_within(
     )
 
 
-def check(channels: int, horizon: int, settings: Settings) -> None:
-    """Raise a `UserError` where a number is out of range."""
-    s = settings
-    ranges: list[tuple[str, float, float, float]] = [
-        ("channels", channels, 1, MAX_CHANNELS),
-        ("horizon", horizon, 1, MAX_HORIZON),
-        *((n, getattr(s, n), 1, 32) for n in ("joint_lags", "fast_lags", "season_lags")),
-        ("direct_lags", s.direct_lags, 1, 32),
-        *((f"{n}_memory", getattr(s, f"{n}_memory"), 0.5, 1) for n in UNITS[: DIRECT + 1]),
-        ("fitness_memory", s.fitness_memory, 0.5, 0.9999),
-        ("prior", s.prior, 1e-3, 1e6),
-        ("largest_variance", s.largest_variance, s.prior, 1e6),
-        ("pending", s.pending, 1, 64),
-        ("regimes", 8 if s.regimes is None else s.regimes, 2, 64),
-        ("shortest_season", s.shortest_season, 4, 64),
-        ("movement_rate", s.movement_rate, 1e-6, 1e3),
-        ("movement_reserve", s.movement_reserve, 1e-3, 1e4),
-        ("trust", s.trust, 1e-3, 1),
-        ("doubt", s.doubt, 0, s.prior),
-        ("stuck_ticks", s.stuck_ticks, 1, 1 << 20),
-        ("search_ticks", s.search_ticks, 2, 1 << 20),
-    ]
-    for name, value, low, high in ranges:
-        if not low <= value <= high:
-            raise UserError(f"{name}: found {value}; expected {low} to {high}")
-    anchors = s.anchors
-    if anchors is not None and (
-        anchors[:1] != (1,)
-        or any(b <= a for a, b in itertools.pairwise(anchors))
-        or anchors[-1] > horizon
-    ):
+_ANY = 1e30
+"""Not bounded by what a learner can hold."""
+_WHOLE = {
+    **dict.fromkeys(("joint_lags", "fast_lags", "season_lags", "direct_lags"), (1, 32)),
+    "pending": (1, 64),
+    "shortest_season": (4, 64),
+    "search_ticks": (2, 1 << 20),
+    "stuck_ticks": (1, 1 << 20),
+}
+_REAL = {
+    **{f"{name}_memory": (0.5, 1) for name in UNITS[: DIRECT + 1]},
+    "fitness_memory": (0.5, 0.9999),
+    "prior": (1e-3, 1e6),
+    "largest_variance": (1e-3, 1e6),
+    "doubt": (0, 1e6),
+    "movement_rate": (1e-6, 1e3),
+    "movement_reserve": (1e-3, 1e4),
+    "trust": (1e-3, 1),
+    **dict.fromkeys(
+        ("change_slack", "change_evidence", "recall_advantage", "recall_ratio"), (0, _ANY)
+    ),
+}
+
+
+def checked(settings: Settings, horizon: int) -> Settings:
+    """Settings as plain numbers.
+
+    Raises:
+        UserError: If one is out of range.
+    """
+    if not isinstance(settings, Settings):
+        raise UserError(f"settings: found {settings!r}; expected midge.adapt.Settings")
+    given = vars(settings)
+    plain: dict[str, Any] = {name: whole(name, given[name], *ends) for name, ends in _WHOLE.items()}
+    plain |= {name: real(name, given[name], *ends) for name, ends in _REAL.items()}
+    real("largest_variance", settings.largest_variance, settings.prior, 1e6)
+    real("doubt", settings.doubt, 0, settings.prior)
+    if settings.regimes is not None:
+        plain["regimes"] = whole("regimes", settings.regimes, 2, 64)
+    if settings.anchors is not None:
+        plain["anchors"] = _checked_anchors(settings.anchors, horizon)
+    return Settings(**plain)
+
+
+def _checked_anchors(anchors: object, horizon: int) -> tuple[int, ...]:
+    listed = anchors if isinstance(anchors, tuple | list) else ()
+    plain = tuple(whole("anchors", lead, 1, horizon) for lead in listed)
+    if plain[:1] != (1,) or any(b <= a for a, b in itertools.pairwise(plain)):
         raise UserError(
-            f"anchors: found {anchors}; expected leads that rise from 1 to at most {horizon}"
+            f"anchors: found {anchors!r}; expected leads that rise from 1 to at most {horizon}"
         )
+    return plain
+
+
+def checked_sizes(sizes: Sizes) -> Sizes:
+    """Sizes as a file has them, as plain numbers.
+
+    Raises:
+        UserError: If `sizes_within` comes to no such learner, whatever the budget.
+    """
+    channels, horizon = _checked_reach(sizes.channels, sizes.horizon)
+    settings = checked(sizes.settings, horizon)
+    like = replace(sizes, settings=settings)
+    for found in _candidates(channels, horizon, settings):
+        if replace(found, ring=sizes.ring) == like:
+            longest = max(found.ring, _LONGEST_RING)
+            return replace(found, ring=whole("ring", sizes.ring, found.ring, longest))
+    raise UserError(f"found the dimensions of no learner: {replace(like, settings=Settings())}")
+
+
+def _checked_reach(channels: object, horizon: object) -> tuple[int, int]:
+    return (
+        whole("channels", channels, 1, MAX_CHANNELS),
+        whole("horizon", horizon, 1, MAX_HORIZON),
+    )
 
 
 def _candidates(channels: int, horizon: int, settings: Settings) -> Iterator[Sizes]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt import sealed
-from midge.adapt.settings import COUNTERS, TAIL_BINS, UNITS, Settings, Sizes, check
+from midge.adapt.settings import COUNTERS, TAIL_BINS, UNITS, Settings, Sizes, checked_sizes
 from midge.errors import UserError
 
 Float32s = NDArray[np.float32]
@@ -35,8 +35,50 @@ TICKS_END = 1 << 30
 """The count of ticks goes back before it gets here."""
 
 _LARGEST = (1 << 31) - 1
-_MANTISSA, _LEAST_SCALE, _LARGEST_SCALE = 0x007FFFFF, 1 << 23, 253 << 23
-"""Of the bits of a scale."""
+_LEAST_SCALE, _LARGEST_SCALE = 2.0**-42, 2.0**64
+
+
+class Bound(NamedTuple):
+    """What the floats of a field are within.
+
+    Of some the margin is wide: what counts is that nothing overflows and that no mean of squares
+    is negative.
+
+    Attributes:
+        most: Largest magnitude.
+        is_signed: Whether they may be negative.
+    """
+
+    most: float
+    is_signed: bool = False
+
+
+BOUNDS = {
+    **dict.fromkeys(("offset", "mean", "ring"), Bound(2e18, is_signed=True)),
+    "scale": Bound(_LARGEST_SCALE),
+    "variance": Bound(1e37),
+    **{
+        name: bound
+        for unit in ("joint", "fast", "season", "direct")
+        for name, bound in (
+            (f"{unit}_upper", Bound(1e4, is_signed=True)),
+            (f"{unit}_variances", Bound(1e6)),
+            (unit, Bound(1e3, is_signed=True)),
+        )
+    },
+    "credit": Bound(1e4),
+    "waiting": Bound(1e24, is_signed=True),
+    "fitness": Bound(1e36),
+    "season_errors": Bound(1e7),
+    "residual": Bound(1e30),
+    "expected": Bound(1e5, is_signed=True),
+    "tail": Bound(2),
+    "watch": Bound(1e6),
+    "pool": Bound(1e3, is_signed=True),
+    **dict.fromkeys(("pool_error", "pool_level"), Bound(1e6)),
+    "pool_advantage": Bound(1e6, is_signed=True),
+}
+"""Of every field of floats."""
 
 MAGIC = b"MDGL"
 
@@ -236,15 +278,18 @@ def check_sound(state: State, sizes: Sizes) -> None:
         sizes: Its dimensions.
 
     Raises:
-        UserError: If a counter is out of range, a scale no power of two, or a float not finite.
+        UserError: If a counter is out of range, a float beyond `BOUNDS`, or a scale no power of
+            two.
     """
     check_counts(state, sizes)
-    for field in fields(sizes):
-        if not np.all(np.isfinite(getattr(state, field.name))):
-            raise unsound(f"numbers in '{field.name}' that are not finite")
-    bits = state.scale.view(np.int32)
-    if np.any(bits & _MANTISSA) or np.any(bits < _LEAST_SCALE) or np.any(bits > _LARGEST_SCALE):
-        raise unsound(f"scales {state.scale}; expected powers of two, 2^-126 to 2^126")
+    for name, (most, is_signed) in BOUNDS.items():
+        values = getattr(state, name)
+        # Written so that NaN is refused.
+        if not np.all((np.abs(values) <= np.float32(most)) & (is_signed | (values >= 0))):
+            least = -most if is_signed else 0
+            raise unsound(f"numbers in '{name}' beyond {least:g} to {most:g}")
+    if np.any(np.frexp(state.scale)[0] != 0.5) or np.any(state.scale < _LEAST_SCALE):
+        raise unsound(f"scales {state.scale}; expected powers of two, 2^-42 to 2^64")
 
 
 def check_counts(state: Any, sizes: Sizes) -> None:
@@ -313,14 +358,17 @@ def read_checkpoint(data: bytes) -> Checkpoint:
     problem = "expected the bytes of StreamModel.save(); save the model again"
     described, body = sealed.unseal(data, MAGIC, problem)
     try:
-        extra = described.pop("extra")
-        settings = described.pop("settings")
-        if settings["anchors"] is not None:
-            settings["anchors"] = tuple(settings["anchors"])
-        for name in ("anchors", "pending"):
-            described[name] = tuple(described[name])
-        sizes = Sizes(settings=Settings(**settings), **described)
-        check(sizes.channels, sizes.horizon, sizes.settings)
-    except (ValueError, KeyError, TypeError) as error:
+        sizes, extra = _described(described)
+    except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise sealed.damaged(error, problem) from None
     return Checkpoint(sizes, extra, body)
+
+
+def _described(described: Any) -> tuple[Sizes, dict[str, object]]:
+    """What a checkpoint tells of itself; raises whatever there is to raise where it is no such."""
+    extra, settings = dict(described.pop("extra")), described.pop("settings")
+    if settings["anchors"] is not None:
+        settings["anchors"] = tuple(settings["anchors"])
+    for name in ("anchors", "pending"):
+        described[name] = tuple(described[name])
+    return checked_sizes(Sizes(settings=Settings(**settings), **described)), extra

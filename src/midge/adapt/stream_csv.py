@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,49 +43,69 @@ def read_csv(path: str, columns: tuple[str, ...] = ()) -> CsvStream:
     Raises:
         UserError: it cannot be read, its lines differ in length, or it holds no numbers.
     """
-    rows = _rows(path)
-    names = _header(rows[0])
-    body = rows[1:] if names else rows
-    names = names or tuple(f"column {index + 1}" for index in range(len(rows[0])))
-    for line, row in enumerate(body, 2 if body is not rows else 1):
-        if len(row) != len(names):
-            raise UserError(f"{path}: row {line} has {len(row)} cells; expected {len(names)}")
+    lines = _lines(path)
+    names = _header(lines[0].cells)
+    body = lines[1:] if names else lines
+    names = names or tuple(f"column {index + 1}" for index in range(len(lines[0].cells)))
+    for line, cells in body:
+        if len(cells) != len(names):
+            raise UserError(f"{path}: line {line} has {len(cells)} cells; expected {len(names)}")
     if not body:
         raise UserError(f"{path}: holds names but no rows")
     unknown = [name for name in columns if name not in names]
     if unknown:
         raise UserError(f"{path}: no column {unknown[0]!r}; there are {', '.join(names)}")
     found = {
-        name: _column([row[index] for row in body])
+        name: _column([line.cells[index] for line in body])
         for index, name in enumerate(names)
         if not columns or name in columns
     }
     kept = {name: values for name, values in found.items() if values is not None}
     left_out = tuple(name for name in found if name not in kept)
     if not kept or (columns and left_out):
-        named = f"column {left_out[0]!r}" if left_out else "it"
-        raise UserError(f"{path}: {named} holds no numbers; expected one sample a row")
+        raise UserError(f"{path}: {_why_not(left_out[0], names.index(left_out[0]), body)}")
     return CsvStream(tuple(kept), np.column_stack(list(kept.values())), left_out)
 
 
-def _rows(path: str) -> list[list[str]]:
+def _why_not(name: str, index: int, body: list[_Line]) -> str:
+    """What is wrong with a column that is left out."""
+    for line, cells in body:
+        if _number(cells[index]) is None:
+            return (
+                f"line {line}: column {name!r} holds {cells[index]!r}; expected a number, or "
+                "nothing where a sample is missing"
+            )
+    return f"column {name!r} holds no numbers; expected one sample a row"
+
+
+class _Line(NamedTuple):
+    number: int
+    cells: list[str]
+
+
+def _lines(path: str) -> list[_Line]:
     try:
-        if Path(path).stat().st_size > MAX_BYTES:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise UserError(f"{path}: is larger than {MAX_BYTES >> 20} MB; cut it into parts")
-        text = Path(path).read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is no text in UTF-8; expected a .csv file") from None
+        raise UserError(
+            f"{path}: is no text in UTF-8; expected a .csv file, not compressed"
+        ) from None
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=separator, strict=True)
     try:
-        rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
+        lines = [_Line(reader.line_num, cells) for cells in reader if cells]
     except csv.Error as error:
-        raise UserError(f"{path}: is no .csv file: {error}") from None
-    if not rows:
+        raise UserError(f"{path}: line {reader.line_num}: is no .csv file: {error}") from None
+    if not lines:
         raise UserError(f"{path}: is empty; expected one sample a row")
-    return rows
+    return lines
 
 
 def _header(row: list[str]) -> tuple[str, ...]:

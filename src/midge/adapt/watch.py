@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from midge.adapt import StreamModel
 from midge.adapt.alarms import alarms_of
 from midge.adapt.engine import TWIN, Engine
+from midge.adapt.normalise import LARGEST_INPUT
 from midge.adapt.page import heading, html_table, note, page
-from midge.adapt.settings import default_anchors
+from midge.adapt.settings import MAX_CHANNELS, default_anchors
 from midge.adapt.stream_csv import CsvStream
 from midge.adapt.svg import Line, band_chart, line_chart
+from midge.errors import UserError
 
 Json = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -58,8 +60,17 @@ def watch(stream: CsvStream, horizon: int, ram: str, engine: Engine = TWIN) -> W
     """One pass of a new learner over a stream, run by an engine.
 
     Raises:
-        UserError: the learner does not fit the RAM.
+        UserError: there are too many columns, or the learner does not fit the RAM.
     """
+    if len(stream.names) > MAX_CHANNELS:
+        raise UserError(
+            f"the stream has {len(stream.names)} columns of numbers; expected {MAX_CHANNELS} at "
+            "most; choose some of them (--columns)"
+        )
+    known = np.abs(stream.values) < LARGEST_INPUT
+    stream = replace(
+        stream, values=np.where(known, stream.values, np.nan)
+    )  # as the learner sees it
     model = StreamModel(channels=len(stream.names), horizon=horizon, ram=ram)
     anchors = default_anchors(horizon)
     trace = engine.start(model).run(stream.values, horizons=anchors)
@@ -130,9 +141,10 @@ def _summary(told: Json) -> str:
         (len(told["changes"]), "change noticed", "changes noticed"),
         (told["regimes"], "regime", "regimes"),
     )
+    samples = _counted(told["ticks"], "sample", "samples")
     channels = _counted(len(told["channels"]), "channel", "channels")
     lines = [
-        f"{told['ticks']:,} samples of {channels}, {told['ram_bytes']:,} bytes of state",
+        f"{samples} of {channels}, {told['ram_bytes']:,} bytes of state",
         ", ".join(_counted(*count) for count in counts),
     ]
     if told["left_out"]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from midge.adapt import StreamModel, Trace
 from midge.adapt.arithmetic import Values
 from midge.adapt.engine import TWIN, Engine
+from midge.adapt.given import whole
 from midge.driver.learner_stream import digest_of, kinds_of
 from midge.errors import ToolError, UserError
 from midge.toolchain import build_host_library
@@ -62,8 +63,12 @@ class HostLearner:
         Args:
             series: [ticks, channels]; NaN where a sample is missing.
             horizons: Leads whose forecasts are kept, 1 to the model's horizon; may be empty.
+
+        Raises:
+            UserError: The series is of another shape, or a lead out of range.
         """
-        leads = np.array(tuple(horizons), np.intp)
+        asked = (whole("run: horizons", lead, 1, self._shape[0]) for lead in horizons)
+        leads = np.array(tuple(asked), np.intp)
         ahead = np.zeros(self._shape, self._kind)
         rows = self._rows(series)
         told = np.zeros(len(rows), self._told)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midge.errors import UserError
-from midge.signals.c_library import signal_text
+from midge.signals.c_library import FOR_CPP, FOR_CPP_END, signal_text
 from midge.signals.emit import LICENCE
 from midge.signals.filters import delayed
 from midge.signals.stage import Integers, check_count
@@ -109,6 +109,7 @@ class BandEnergies:
             "",
             "#include <stdint.h>",
             "",
+            *FOR_CPP,
             f"#define {macro}_OCTAVES {self.octaves}",
             f"#define {macro}_FRAME {self.frame}",
             "",
@@ -129,6 +130,7 @@ class BandEnergies:
             "   doubling. */",
             f"int {name}_push(struct {name}_state *state, int16_t sample, int16_t *energies);",
             "",
+            *FOR_CPP_END,
             "#endif",
             "",
         ]

@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
+FOR_CPP = ("#ifdef __cplusplus", 'extern "C" {', "#endif", "")
+FOR_CPP_END = ("#ifdef __cplusplus", "}", "#endif", "")
+"""Around a header's declarations, so that C++ links with the C."""
+
 _INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"\n', re.MULTILINE)
 _FOLDERS = ("signals", "learner", "learner/fixed", "kernels")
 

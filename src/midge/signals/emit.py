@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from midge.signals.application import Application
-from midge.signals.c_library import signal_text
+from midge.signals.c_library import FOR_CPP, FOR_CPP_END, signal_text
 from midge.signals.chain import Chain
 from midge.signals.event_layout import EventField, event_fields
 from midge.signals.features import FEATURES
@@ -116,6 +116,7 @@ class _Emitter:
             "#include <stdint.h>",
             "",
             *([f'#include "{self.network}.h"', ""] if network else []),
+            *FOR_CPP,
             f"#define {macro}_RATE_HZ {chain.rate_hz}",
             f"#define {macro}_BEAT 1  /* returned by push: the event holds a beat */",
             f"#define {macro}_STATE 2 /* returned by push: `state` of the event has changed */",
@@ -139,6 +140,7 @@ class _Emitter:
             " *event);",
             "",
             *self.uplink.declarations,
+            *FOR_CPP_END,
             f"#endif /* MIDGE_CHAIN_{macro}_H */",
             "",
         ]

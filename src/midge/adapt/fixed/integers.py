@@ -77,7 +77,9 @@ class Integers:
         """In steps; what is not finite is missing, what is too large stops at 2**30."""
         values = np.asarray(given, np.float64)
         known = np.isfinite(values)
-        steps = np.clip(np.rint(np.where(known, values, 0) / self._resolution), -LIMIT - 1, LIMIT)
+        with np.errstate(over="ignore"):
+            steps = np.rint(np.where(known, values, 0) / self._resolution)
+        steps = np.clip(steps, -LIMIT - 1, LIMIT)
         return np.where(known, steps, MISSING).astype(np.int32)
 
     def received(self, given: Int32s) -> tuple[Int64s, Mask]:
