@@ -8,7 +8,7 @@ import pytest
 from midge.adapt import StreamModel
 from midge.adapt.benchmark import switching
 from midge.adapt.benchmark.switching_systems import REGIMES, SwitchingStream, make_stream
-from midge.adapt.model import Trace
+from midge.adapt.trace import Trace
 from midge.driver.learner_host import HostLearner
 
 

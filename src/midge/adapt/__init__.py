@@ -9,7 +9,8 @@
 
 from midge.adapt.alarms import Alarm, Alarms
 from midge.adapt.drift import Drift
-from midge.adapt.model import Step, StreamModel, Trace
+from midge.adapt.model import Step, StreamModel
 from midge.adapt.settings import Settings, Sizes
+from midge.adapt.trace import Trace
 
 __all__ = ["Alarm", "Alarms", "Drift", "Settings", "Sizes", "Step", "StreamModel", "Trace"]

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
-from midge.adapt.model import StreamModel, Trace
+from midge.adapt.model import StreamModel
+from midge.adapt.trace import Trace
 
 
 class Runner(Protocol):

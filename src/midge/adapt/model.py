@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from midge.adapt.alarms import Alarms
 from midge.adapt.arithmetic import Ahead, Values
@@ -37,11 +37,10 @@ from midge.adapt.state import (
     write_checkpoint,
 )
 from midge.adapt.tick import Tick
+from midge.adapt.trace import Floats, Trace
 from midge.errors import UserError
 from midge.version import VERSION
 
-Floats = NDArray[Any]
-"""float32; of the fixed-point learner float64, which holds every whole step."""
 Arithmetic = Literal["float32", "fixed"]
 DIALECTS = {"float32": FLOAT32, "fixed": FIXED}
 _BEGUN_WITH = ("arithmetic", "resolution", "false_alarm_rate", "seed")
@@ -88,25 +87,6 @@ class Step:
         """[channels], `lead` ticks ahead: as a row of `forecast`, for less work."""
         row: Floats = self._model.forecast_of(self.tick, lead)[-1]
         return row
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What a series told, tick by tick.
-
-    Attributes:
-        forecasts: [ticks, horizons, channels], made at each tick.
-        anomaly: [ticks].
-        is_flagged, is_new, drift: [ticks].
-        regime: [ticks].
-    """
-
-    forecasts: Floats
-    anomaly: NDArray[np.float64]
-    is_flagged: NDArray[np.bool_]
-    regime: NDArray[np.int64]
-    is_new: NDArray[np.bool_]
-    drift: NDArray[np.bool_]
 
 
 class StreamModel:
