@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt import StreamModel
+from midge.driver.learner import LearnerArtifact
 from midge.driver.learner_host import HostLearner
-from midge.driver.learner_stream import digest_of, kinds_of
+from midge.driver.learner_stream import FORECAST, RESTORE, SAVE, digest_of, kinds_of
 
 Series = NDArray[np.float32]
+Told = tuple[NDArray[np.void], bytes]
+"""What each tick tells, and the checkpoint behind the last."""
 Kind = dict[str, Any]
 
 ARITHMETICS: dict[str, Kind] = {
@@ -97,6 +100,14 @@ def twin_told(model: StreamModel, series: Series, *, forecasts: bool = True) -> 
             digest_of(model.samples(step.forecast)[None])[0] if forecasts else 0,
         )
     return told
+
+
+def device_told(artifact: LearnerArtifact, series: Series, restored: bytes = b"") -> Told:
+    """The same of a device, of no more than a chunk; `run` would go over it again for its costs."""
+    does = FORECAST | SAVE | (RESTORE if restored else 0)
+    chunk = artifact.stream.chunk(artifact.model.samples(series), does, restored)
+    output = artifact.open_machine().feed(chunk, len(series)).output
+    return artifact.stream.told(output, len(series)), artifact.stream.saved(output)
 
 
 def learner_of(model: StreamModel) -> HostLearner:

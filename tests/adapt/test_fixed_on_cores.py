@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from learner_support import ARITHMETICS, Kind, changing, learner_of, twin_told
+from learner_support import ARITHMETICS, Kind, changing, device_told, learner_of, twin_told
 
 from midge.adapt import Settings, StreamModel
 from midge.driver.learner import LearnerArtifact, compile_learner
@@ -66,11 +66,12 @@ def compiled(target: str) -> LearnerArtifact:
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_device_forecasts_and_goes_on_from_the_twins_checkpoint(target: str) -> None:
     twin, series = model(FIXED), changing(160, 4)
-    first = compiled(target).run(series[:130], forecasts=True)
-    np.testing.assert_array_equal(first.told, twin_told(twin, series[:130]))
-    assert first.saved == twin.save()
-    rest = compiled(target).run(series[130:], forecasts=True, restored=twin.save())
-    np.testing.assert_array_equal(rest.told, twin_told(twin, series[130:]))
+    told, saved = device_told(compiled(target), series[:130])
+    np.testing.assert_array_equal(told, twin_told(twin, series[:130]))
+    assert saved == twin.save()
+    told, saved = device_told(compiled(target), series[130:], restored=saved)
+    np.testing.assert_array_equal(told, twin_told(twin, series[130:]))
+    assert saved == twin.save()
 
 
 def test_without_floating_point_it_costs_a_third_and_nothing_on_the_stack_is_unbounded() -> None:
@@ -95,6 +96,6 @@ def test_each_compiler_takes_the_c_without_a_warning(cc: str, optimisation: str)
     learner = StreamModel(2, 5, "4 KB", **FIXED)
     artifact = compile_learner(learner, target="cortex-m4", cc=cc, optimisation=optimisation)
     fed = changing(120, 2)
-    run = artifact.run(fed, forecasts=True)
-    np.testing.assert_array_equal(run.told, twin_told(learner, fed))
-    assert run.saved == learner.save()
+    told, saved = device_told(artifact, fed)
+    np.testing.assert_array_equal(told, twin_told(learner, fed))
+    assert saved == learner.save()
