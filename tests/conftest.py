@@ -35,6 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
         effort.take_all()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Compilers' objects are kept; it imports Midge, which coverage wants to see."""
+    from support import objects
+
+    objects.keep()
+    if not hasattr(session.config, "workerinput"):
+        objects.remove_old()
+
+
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
