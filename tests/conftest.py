@@ -65,6 +65,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return "mark.tiny" not in collection_path.read_text("utf-8") or None
 
 
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[pytest.Item] | None:
+    """Nor does it make the cases of a function without it, which it would put away again."""
+    if collector.config.getoption("markexpr") != "tiny" or not name.startswith("test_"):
+        return None
+    marks = [*getattr(obj, "pytestmark", ()), *collector.iter_markers()]
+    return None if any(mark.name == "tiny" for mark in marks) else []
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A machine with Python and make alone has no GCC for the cores: those cases are skipped."""
     if all(shutil.which(f"{p}-gcc") for p in ("arm-none-eabi", "riscv64-unknown-elf")):
