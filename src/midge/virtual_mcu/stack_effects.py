@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 Constants = dict[str, int]
@@ -18,6 +19,9 @@ Constants = dict[str, int]
 
 ReadMemory = Callable[[int, int], bytes]
 """Gives the program's bytes: ``read(address, size)``."""
+
+
+_REGISTER = re.compile(r"\w+")
 
 
 class Entry(NamedTuple):
@@ -75,7 +79,12 @@ class Effect:
 
 def match_operands(pattern: str, operands: str) -> re.Match[str] | None:
     """Match capstone's operand text as a whole; ``NUMBER`` captures a literal number."""
-    return re.fullmatch(pattern.replace("NUMBER", r"#?(-?(?:0x[0-9a-f]+|\d+))"), operands)
+    return _compiled(pattern).fullmatch(operands)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("NUMBER", r"#?(-?(?:0x[0-9a-f]+|\d+))"))
 
 
 def number(text: str) -> int:
@@ -90,7 +99,7 @@ def signed(value: int) -> int:
 
 def keep_constant(constants: Constants, operands: str, value: int | None) -> None:
     """Note what an instruction left in its first operand; None when that is not known."""
-    written = re.match(r"\w+", operands)
+    written = _REGISTER.match(operands)
     if written:
         constants.pop(written[0], None)
         if value is not None:

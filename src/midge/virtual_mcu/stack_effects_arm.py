@@ -21,6 +21,11 @@ from midge.virtual_mcu.stack_effects import (
 )
 
 _CONDITIONS = "eq|ne|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le"
+_CONDITION = re.compile(f"({_CONDITIONS})$")
+_BRANCH = re.compile(rf"b({_CONDITIONS})\b")
+_IT = re.compile("it[te]*")
+_COUNTER = re.compile(r"\bpc\b")
+_WRITTEN_SP = re.compile(r"sp(, (?!\{)|!)")
 _PUSHES = frozenset({"push", "vpush"})
 _POPS = frozenset({"pop", "vpop"})
 _DESCENDING_STORES = frozenset({"stmdb", "vstmdb"})
@@ -43,9 +48,9 @@ def arm_entries(code: bytes, address: int) -> Iterator[Entry]:
     """
     behind_it = 0
     for at, size, mnemonic, operands in _disassembler().disasm_lite(code, address):
-        conditional = behind_it > 0 or re.match(rf"b({_CONDITIONS})\b", mnemonic) is not None
+        conditional = behind_it > 0 or _BRANCH.match(mnemonic) is not None
         behind_it -= behind_it > 0
-        if re.fullmatch("it[te]*", mnemonic) and operands != "al":
+        if _IT.fullmatch(mnemonic) and operands != "al":
             behind_it = len(mnemonic) - 1
         yield Entry(at, size, mnemonic, operands, conditional)
 
@@ -55,7 +60,7 @@ def arm_effect(entry: Entry, constants: Constants, read: ReadMemory) -> Effect:
     conditional = entry.conditional
     name = entry.mnemonic.split(".")[0]
     if conditional:
-        name = re.sub(f"({_CONDITIONS})$", "", name)
+        name = _CONDITION.sub("", name)
     operands = entry.op_str
     flow, targets = _flow(entry.address, name, operands, read)
     deeper = _depth(name, operands, constants)
@@ -87,7 +92,7 @@ def _flow(address: int, name: str, operands: str, read: ReadMemory) -> tuple[Flo
     elif name == "bx":
         flow = Flow.RETURN if operands == "lr" else Flow.INDIRECT_JUMP
     elif name in _POPS or name in _ASCENDING_LOADS:
-        if re.search(r"\bpc\b", operands):
+        if _COUNTER.search(operands):
             from_stack = name == "pop" or operands.startswith("sp!")
             flow = Flow.RETURN if from_stack else Flow.INDIRECT_JUMP
     elif operands.startswith("pc,") and name in {"ldr", "mov", "add"}:
@@ -122,10 +127,11 @@ def _depth(name: str, operands: str, constants: Constants) -> int | None:
         value = constants.get(operands.rpartition(", ")[2])
         return None if value is None else sign * signed(value)
     # Stores before and loads after with write-back, as in STR LR, [SP, #-4]! and LDR PC, [SP], #4.
-    if found := match_operands(r"[^\[]*\[sp(?:\], NUMBER|, NUMBER\]!)", operands):
+    pattern = r"[^\[]*\[sp(?:\], NUMBER|, NUMBER\]!)"
+    if "[sp" in operands and (found := match_operands(pattern, operands)):
         return -number(found[1] or found[2])
     # LDM and STM without write-back, as in LDM SP, {R0, R2}, only read the stack pointer.
-    writes = name not in _READERS and re.match(r"sp(, (?!\{)|!)", operands)
+    writes = name not in _READERS and _WRITTEN_SP.match(operands)
     return None if writes else 0
 
 
