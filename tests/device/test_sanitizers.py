@@ -69,5 +69,6 @@ def test_a_byte_too_far_and_an_overflow_are_seen() -> None:
     files = selftest(join(single_ops("AVERAGE_POOL_2D")[:2], "net").graph)
     assert mean in files["net.c"]
     overflow = files["net.c"].replace(mean, "sum += INT32_MAX - 3; " + mean)
-    assert run_checked({**files, "net.c": overflow}, "undefined").returncode != 0
+    for sanitizers in (("undefined",), ("address", "undefined")):
+        assert run_checked({**files, "net.c": overflow}, *sanitizers).returncode != 0
     assert run_checked(files, "undefined").returncode == 0
