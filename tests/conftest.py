@@ -48,7 +48,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # Not before: coverage wants to see Midge imported.
     from support import objects
 
-    objects.keep()
+    if not effort.takes_all():
+        objects.keep()
     if not hasattr(session.config, "workerinput"):
         objects.remove_old()
 

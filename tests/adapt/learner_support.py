@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from midge.adapt import StreamModel
 from midge.driver.learner import LearnerArtifact
 from midge.driver.learner_host import HostLearner
-from midge.driver.learner_stream import FORECAST, RESTORE, SAVE, digest_of, kinds_of
+from midge.driver.learner_stream import (
+    CHUNK_TICKS,
+    FORECAST,
+    RESTORE,
+    SAVE,
+    digest_of,
+    kinds_of,
+)
 
 Series = NDArray[np.float32]
 Told = tuple[NDArray[np.void], bytes]
@@ -102,12 +109,18 @@ def twin_told(model: StreamModel, series: Series, *, forecasts: bool = True) -> 
     return told
 
 
-def device_told(artifact: LearnerArtifact, series: Series, restored: bytes = b"") -> Told:
-    """The same of a device, of no more than a chunk; `run` would go over it again for its costs."""
-    does = FORECAST | SAVE | (RESTORE if restored else 0)
-    chunk = artifact.stream.chunk(artifact.model.samples(series), does, restored)
-    output = artifact.open_machine().feed(chunk, len(series)).output
-    return artifact.stream.told(output, len(series)), artifact.stream.saved(output)
+def device_told(
+    artifact: LearnerArtifact, series: Series, *, forecasts: bool = True, restored: bytes = b""
+) -> Told:
+    """The same of a device; `run` would go over much of it again, for its costs."""
+    machine, told, output = artifact.open_machine(), [], b""
+    for start in range(0, len(series), CHUNK_TICKS):
+        part = artifact.model.samples(series[start : start + CHUNK_TICKS])
+        given = b"" if told else restored
+        does = SAVE | (FORECAST if forecasts else 0) | (RESTORE if given else 0)
+        output = machine.feed(artifact.stream.chunk(part, does, given), len(part)).output
+        told.append(artifact.stream.told(output, len(part)))
+    return np.concatenate(told), artifact.stream.saved(output)
 
 
 def learner_of(model: StreamModel) -> HostLearner:

@@ -1,8 +1,8 @@
 """Objects that were compiled before: a run of the tests compiles what has changed since the last.
 
 What a compiler makes depends on its program, its arguments and the C in its folder; an object is
-found again by the digest of all of them. Links, and what fails, are done anew. The tests of the
-toolchain itself leave all this alone (`tests/toolchain/conftest.py`).
+found again by the digest of all of them. Links, and what fails, are done anew. A thorough run and
+the tests of the toolchain itself leave all this alone (`tests/toolchain/conftest.py`).
 """
 
 from __future__ import annotations
