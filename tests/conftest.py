@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 # Before NumPy and PyTorch are imported: on cores that other workers keep busy, the threads of a
@@ -16,10 +17,6 @@ import pytest
 from hypothesis import settings
 
 from support import effort
-
-# What is collected, and what it imports, stays to the end: to look through it for garbage again and
-# again takes a quarter of the time of collecting.
-gc.disable()
 
 # A busy machine fails no test: what may take long has a watchdog of its own.
 settings.register_profile("midge", deadline=None)
@@ -40,16 +37,33 @@ def pytest_configure(config: pytest.Config) -> None:
         effort.take_all()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Garbage is that of the tests alone; their compilers' objects are kept from run to run."""
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
-    gc.enable()
-    # Not before: coverage wants to see Midge imported.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected, and what it imports, stays to the end.
+
+    To look through it for garbage again and again takes a quarter of the time of collecting.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
+        gc.enable()
+
+
+def pytest_collection_finish() -> None:
+    """Compilers' objects are kept; not before, as coverage wants to see Midge imported."""
     from support import objects
 
     if not effort.takes_all():
         objects.keep()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Objects that nobody wants any more go, once in a run."""
+    from support import objects
+
     if not hasattr(session.config, "workerinput"):
         objects.remove_old()
 
