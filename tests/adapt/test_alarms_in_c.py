@@ -241,7 +241,9 @@ def test_what_is_no_alarms_is_refused_by_the_twin(data: bytes, message: str) -> 
 
 
 @pytest.mark.parametrize(
-    "alarms", [Alarms(1, 12), Alarms(2, 13), Alarms(2, 12, resolution=0.5)], ids=str
+    "alarms",
+    [Alarms(1, 12), Alarms(2, 13), Alarms(2, 12, resolution=0.5)],
+    ids=["channels", "horizon", "resolution"],
 )
 def test_alarms_of_another_learner_are_refused(alarms: Alarms) -> None:
     with pytest.raises(UserError, match="expected those of the learner"):

@@ -18,7 +18,7 @@ from midge.adapt import Settings, StreamModel
 from midge.errors import UserError
 
 HEADER = struct.Struct("<4sHHI")
-NO_NUMBERS: tuple[Any, ...] = (float("nan"), "4", [1], {}, True, -5, 10**400, object())
+NO_NUMBERS: tuple[Any, ...] = (float("nan"), "4", [1], {}, True, -5, 10**400, set())
 
 
 def small(**given: Any) -> StreamModel:
