@@ -81,6 +81,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m bench.compression
 	$(BIN)/python -m bench.adapt_device
 	$(BIN)/python -m bench.adapt_alarms
+	$(BIN)/python -m bench.adapt_flags
 	$(BIN)/python -m bench.adapt_vibration
 
 conformance: $(VENV)/.test
