@@ -9,7 +9,7 @@ import pytest
 from learner_support import learner_of
 
 from midge.adapt import StreamModel
-from midge.adapt.alarm_rule import FIRST_TICKS, _mean_logarithm
+from midge.adapt.alarm_rule import FIRST_TICKS, GUESS, _mean_logarithm
 from midge.adapt.alarms import Alarms, alarms_of
 from midge.adapt.anomaly import rank
 from midge.adapt.settings import TAIL_BINS, default_anchors
@@ -130,10 +130,10 @@ def test_a_rank_is_the_share_above_and_beyond_all_a_power_law():
     """Of numbers whose logarithms are spread as those of a power law are."""
     tail, rng = np.zeros(TAIL_BINS, np.float32), np.random.default_rng(5)
     for count, place in enumerate(6 + rng.exponential(2, size=6000)):
-        rank(tail, count, int(place), np.float32(place % 1))
+        rank(tail, count, int(place), np.float32(place % 1), GUESS)
 
     for place in (8, 10, 13, 16):
-        found = rank(tail.copy(), 6000, place, np.float32(0))
+        found = rank(tail.copy(), 6000, place, np.float32(0), GUESS)
         assert found == pytest.approx(np.exp(-(place - 6) / 2), rel=0.2)
 
 

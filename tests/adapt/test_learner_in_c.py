@@ -149,6 +149,18 @@ def test_a_trace_of_the_c_is_the_trace_of_the_twin():
         np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name), name)
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("law", ["normal", "student"])
+def test_noise_is_flagged_about_as_often_as_asked(law: str, channels: int) -> None:
+    """Behind the first ticks, which fill the histogram."""
+    rng, shape = np.random.default_rng(channels), (100_000, channels)
+    noise = rng.normal(size=shape) if law == "normal" else rng.standard_t(3, shape)
+    anomaly = learner_of(StreamModel(channels, 4, "4 KB")).run(noise, ()).anomaly[3000:]
+    assert 0.8 < np.mean(anomaly < 1e-2) / 1e-2 < 1.3
+    assert 0.4 < np.mean(anomaly < 1e-3) / 1e-3 < 1.5
+    assert np.mean(anomaly < 1e-4) < 2e-4
+
+
 def test_the_c_refuses_a_series_of_another_shape():
     with pytest.raises(UserError, match=r"shape \(5, 3\); expected \[ticks, 2\]"):
         learner_of(StreamModel(2, 12, "5 KB")).run(np.zeros((5, 3)))

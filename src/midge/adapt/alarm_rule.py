@@ -33,6 +33,9 @@ KINDS = 3
 MOST_RANKED = 1 << 30
 """The count of ticks stops here: nothing depends on it any more."""
 
+GUESS = np.float32(41)
+"""Ticks that a guess of the tail counts as: always the most that it can. Evidence comes in bursts,
+so that so many ticks say less of the tail than as many of a learner's errors."""
 FIRST_TICKS = 100
 """No alarm before so many were seen: evidence has nothing to be ranked among."""
 LEVEL_FROM = 20
@@ -198,7 +201,7 @@ def one_of(count: int) -> np.float32:
 def _rank(tail: Float32s, ranked: int, evidence: np.float32) -> np.float32:
     place = min(max((evidence - FIRST_EDGE) * BINS_AN_OCTAVE, np.float32(0)), LAST_PLACE)
     bin_ = int(place)
-    return rank(tail, ranked, bin_, place - np.float32(bin_))
+    return rank(tail, ranked, bin_, place - np.float32(bin_), GUESS)
 
 
 def check_alarms(state: AlarmState, z: AlarmSizes) -> None:

@@ -33,6 +33,7 @@ _FLOATS = {
     "BINS_AN_OCTAVE": alarm_rule.BINS_AN_OCTAVE,
     "LAST_PLACE": alarm_rule.LAST_PLACE,
     "TAIL": anomaly.TAIL,
+    "GUESS": alarm_rule.GUESS,
     "TAIL_SLOWEST": anomaly.SLOWEST,
 }
 """The twin's constants, by their names in C."""

@@ -22,7 +22,7 @@ from midge.adapt.fixed.arithmetic import (
     towards,
     wide,
 )
-from midge.adapt.fixed.constants import EDGES, RESIDUAL_RATE, TAIL, TAIL_SLOWEST
+from midge.adapt.fixed.constants import EDGES, GUESS, RESIDUAL_RATE, TAIL, TAIL_SLOWEST
 from midge.adapt.fixed.state import CERTAIN, FixedState
 from midge.adapt.settings import TAIL_BINS
 from midge.adapt.state import TICKS
@@ -30,7 +30,7 @@ from midge.adapt.state import TICKS
 Mask = NDArray[np.bool_]
 
 _WHOLE = 1 << 24
-_MASS = TAIL // 4
+_MOST_GUESSED = TAIL // 4
 
 
 def surprise_of(state: FixedState, sample: Int64s, known: Mask) -> int:
@@ -58,30 +58,32 @@ def probability_of(state: FixedState, surprise: int) -> int:
     """The share of ticks that are expected to surprise as much; the histogram is followed."""
     ticks = int(state.counters[TICKS])
     bin_ = max(bisect_right(EDGES, surprise) - 1, 0)
-    out = _tail_probability([int(share) for share in state.tail], bin_, surprise)
     speed = rate(ticks + 1, TAIL_SLOWEST)
+    guessed = min(GUESS * (speed >> 2), _MOST_GUESSED)
+    place = _place(bin_, surprise)
+    bent = product(place, 7 * _WHOLE - 3 * place >> 2, 24)
+    out = _tail_probability([int(share) for share in state.tail], bin_, bent, guessed)
     hit = np.zeros(TAIL_BINS, np.int64)
     hit[bin_] = CERTAIN
     state.tail[:] = towards(wide(state.tail), hit, speed, dither(ticks))
     return min(max(out, CERTAIN // 8 // (ticks + 1)), CERTAIN)
 
 
-def _tail_probability(tail: list[int], bin_: int, surprise: int) -> int:
+def _tail_probability(tail: list[int], bin_: int, place: int, guessed: int) -> int:
     above, total, higher, far = 0, 0, 0, TAIL_BINS
-    for place in range(TAIL_BINS - 1, -1, -1):
-        higher = total if place == bin_ else higher
-        total = min(total + tail[place], CERTAIN)
+    for one in range(TAIL_BINS - 1, -1, -1):
+        higher = total if one == bin_ else higher
+        total = min(total + tail[one], CERTAIN)
         if total <= TAIL:
-            far, above = place, total
+            far, above = one, total
     if bin_ < far:
-        return higher + product(tail[bin_], _WHOLE - _place(bin_, surprise), 24)
-    moment = _MASS + sum(share * beyond for beyond, share in enumerate(tail[far:]))
-    fall = ratio(moment, moment + above + _MASS, 24)
-    out = max(above, _MASS)
+        return higher + product(tail[bin_], _WHOLE - place, 24)
+    moment = guessed + sum(share * beyond for beyond, share in enumerate(tail[far:]))
+    fall = ratio(moment, moment + above + guessed, 24)
+    out = max(above, guessed)
     for _ in range(bin_ - far):
         out = product(out, fall, 24)
-    lost = product(_WHOLE - fall, _place(bin_, surprise), 24)
-    return out - product(out, lost, 24)
+    return out - product(out, product(_WHOLE - fall, place, 24), 24)
 
 
 def _place(bin_: int, surprise: int) -> int:

@@ -29,6 +29,7 @@ CLEARLY, DEEP, BETTER = (q(part, 24) for part in (season.CLEARLY, season.DEEP, s
 LARGEST_DISTANCE = 1 << 24
 """Of a channel from its past, Q20: sixteen."""
 TAIL = q(anomaly.TAIL, 29)
+GUESS = int(anomaly.GUESS)
 TAIL_SLOWEST = q(anomaly.SLOWEST, 31)
 RESIDUAL_RATE = q(anomaly.RESIDUAL_RATE, 31)
 EDGES = tuple(q(edge, 16) for edge in anomaly.EDGES)

@@ -63,8 +63,8 @@ MIDGE_PART float midge_most_unusual(MIDGE_LEARNER *s, const struct midge_evidenc
         float place = (evidence->kinds[kind] - MIDGE_FIRST_EDGE) * MIDGE_BINS_AN_OCTAVE;
         place = midge_least(midge_most(place, 0.0f), MIDGE_LAST_PLACE);
         const int32_t bin = (int32_t)place;
-        const float told = midge_rank(s->tails[kind], s->counters[MIDGE_RANKED], bin, place - (float)bin);
-        least = midge_least(told, least);
+        const float inside = place - (float)bin;
+        least = midge_least(midge_rank(s->tails[kind], s->counters[MIDGE_RANKED], bin, inside, MIDGE_GUESS), least);
     }
     return least;
 }

@@ -32,5 +32,7 @@ MIDGE_PART float midge_probability(MIDGE_LEARNER *s, float surprise) {
     while (bin + 1 < MIDGE_TAIL_BINS && midge_edges[bin + 1] <= surprise) {
         bin++;
     }
-    return midge_rank(s->tail, s->counters[MIDGE_TICKS], bin, midge_place_in_bin(bin, surprise));
+    const float place = midge_place_in_bin(bin, surprise);
+    const float bent = place * (1.75f - 0.75f * place);
+    return midge_rank(s->tail, s->counters[MIDGE_TICKS], bin, bent, MIDGE_GUESS);
 }

@@ -3,7 +3,8 @@
 #include "fixed_past.h"
 
 #define MIDGE_CERTAIN (INT32_C(1) << 29)
-#define MIDGE_TAIL_MASS (MIDGE_TAIL / 4)
+/* Share of ticks that a guess of the tail counts as, at most. */
+#define MIDGE_MOST_GUESSED (MIDGE_TAIL / 4)
 
 /* The surprise of a sample, in mean errors; the mean errors are followed. */
 MIDGE_PART int32_t midge_surprise(MIDGE_LEARNER *s, const int32_t *sample, const uint8_t *known) {
@@ -29,22 +30,22 @@ MIDGE_KERNEL int32_t midge_place_in_bin(int32_t bin, int32_t surprise) {
     return midge_min(midge_quotient(surprise - low, high - low, 24), INT32_C(1) << 24);
 }
 
-/* Shares of bins in the far tail fall by a constant factor a bin: so much of `above` is left at the surprise. */
-MIDGE_KERNEL int32_t midge_far_tail(const int32_t *tail, int32_t far, int32_t bin, int32_t above, int32_t surprise) {
-    int32_t moment = MIDGE_TAIL_MASS;
+/* Shares of bins in the far tail fall by a constant factor a bin: so much of `above` is left at `place` of a bin. */
+MIDGE_KERNEL int32_t midge_far_tail(const int32_t *tail, int32_t far, int32_t bin, int32_t above, int32_t place,
+                                    int32_t guessed) {
+    int32_t moment = guessed;
     for (int32_t k = far; k < MIDGE_TAIL_BINS; k++) {
         moment += tail[k] * (k - far);
     }
-    const int32_t fall = midge_quotient(moment, moment + above + MIDGE_TAIL_MASS, 24);
-    int32_t out = midge_max(above, MIDGE_TAIL_MASS);
+    const int32_t fall = midge_quotient(moment, moment + above + guessed, 24);
+    int32_t out = midge_max(above, guessed);
     for (int32_t k = far; k < bin; k++) {
         out = midge_times(out, fall, 24);
     }
-    const int32_t lost = midge_times((INT32_C(1) << 24) - fall, midge_place_in_bin(bin, surprise), 24);
-    return out - midge_times(out, lost, 24);
+    return out - midge_times(out, midge_times((INT32_C(1) << 24) - fall, place, 24), 24);
 }
 
-MIDGE_KERNEL int32_t midge_tail_probability(const int32_t *tail, int32_t bin, int32_t surprise) {
+MIDGE_KERNEL int32_t midge_tail_probability(const int32_t *tail, int32_t bin, int32_t place, int32_t guessed) {
     /* above: share of bin `far` and all higher ones, while it is at most MIDGE_TAIL; higher: of those over `bin`. */
     int32_t above = 0, sum = 0, higher = 0, far = MIDGE_TAIL_BINS;
     for (int32_t k = MIDGE_TAIL_BINS - 1; k >= 0; k--) {
@@ -56,9 +57,9 @@ MIDGE_KERNEL int32_t midge_tail_probability(const int32_t *tail, int32_t bin, in
         }
     }
     if (bin >= far) {
-        return midge_far_tail(tail, far, bin, above, surprise);
+        return midge_far_tail(tail, far, bin, above, place, guessed);
     }
-    return higher + midge_times(tail[bin], (INT32_C(1) << 24) - midge_place_in_bin(bin, surprise), 24);
+    return higher + midge_times(tail[bin], (INT32_C(1) << 24) - place, 24);
 }
 
 /* The share of ticks that are expected to surprise as much; the histogram is followed. */
@@ -68,7 +69,9 @@ MIDGE_PART int32_t midge_probability(MIDGE_LEARNER *s, int32_t surprise) {
     while (bin + 1 < MIDGE_TAIL_BINS && midge_edges[bin + 1] <= surprise) {
         bin++;
     }
-    const int32_t told = midge_tail_probability(s->tail, bin, surprise);
+    const int32_t place = midge_place_in_bin(bin, surprise), guessed = MIDGE_GUESS * (rate >> 2);
+    const int32_t bent = midge_times(place, (7 * (INT32_C(1) << 24) - 3 * place) >> 2, 24);
+    const int32_t told = midge_tail_probability(s->tail, bin, bent, midge_min(guessed, MIDGE_MOST_GUESSED));
     for (int32_t k = 0; k < MIDGE_TAIL_BINS; k++) {
         s->tail[k] = midge_towards(s->tail[k], k == bin ? MIDGE_CERTAIN : 0, rate, midge_dither(s));
     }
