@@ -18,6 +18,7 @@ from midge.driver.learner_host import HostLearner
 
 Floats = NDArray[np.float64]
 
+MADE_BY = "bench.adapt_flags of Midge"
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 TICKS, FIRST = 200_000, 2_000
 """Counted are those behind the first, in which the histogram fills."""
@@ -62,7 +63,8 @@ def main() -> None:
         "to. At 0.0001 twenty flags are expected, of which 12 to 29 are within chance.\n\n"
         + table(("channels", "stream", *(f"{rate:g}" for rate in RATES)), rows, left=2)
     )
-    write_results(RESULTS, "adapt_flags", text, {"rates": RATES, "parts": content})
+    found = {"made_by": MADE_BY, "rates": RATES, "parts": content}
+    write_results(RESULTS, "adapt_flags", text, found)
 
 
 if __name__ == "__main__":
