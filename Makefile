@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:
 	@echo "make demo   heart rhythm: learn, compress, compile, run on a virtual nRF52840, report (six minutes)"
 	@echo "make demo-keyword  compile a keyword network, run it on a virtual nRF52840, print the report"
-	@echo "make test   lint, types, room doors, and every test (longest the first time: objects are kept)"
+	@echo "make test   lint, types, room doors, and every test (13 minutes on two cores, less from the second time on)"
 	@echo "make tiny   the tests that answer in ten seconds"
 	@echo "make lint   style, types and room doors alone"
 	@echo "make coverage  lines of graph, importers, memory_plan and c_emitter that tests reach (95 %)"

@@ -129,7 +129,9 @@ def runs_text(runs: list[Json]) -> str:
             rows.append([*told, name, *_figures(figures)])
     return (
         "# Every evaluation of DS2 by the heart-rhythm recipe of Midge\n\n"
-        "One for each released version of the recipe. Percent; beats as the device detects them. "
+        "One for each released version of the recipe, and again where a version runs on another "
+        "processor, on which PyTorch adds up in another order and the same seed trains other "
+        "networks. Percent; beats as the device detects them. "
         f"Made by `{COMMAND}`, quoted by `python -m bench.ecg_runs build/ecg`.\n\n"
         + table(head, rows, left=5)
     )
