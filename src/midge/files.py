@@ -105,8 +105,7 @@ def check_free(folder: str, names: Iterable[str]) -> None:
     if foreign:
         raise UserError(
             f"{folder}: holds {', '.join(foreign)}, which Midge did not write; nothing was "
-            f"written. "
-            "Move them away, or choose another --out"
+            "written. Move them away, or choose another --out"
         )
 
 
@@ -118,8 +117,7 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
 
     Raises:
         UserError: a file is somebody else's, and nothing was written; or the folder or a file
-            cannot
-            be written, and files before it are complete.
+            cannot be written, and files before it are complete.
     """
     check_free(folder, files)
     try:
