@@ -51,11 +51,13 @@ class Tally:
     """What was compared with the C on this machine.
 
     Attributes:
+        every: Blocks from one that the twin follows to the next.
         ticks: By who was compared.
         different: Blocks in which anything differed, likewise.
         regimes, changes, flags: What was told.
     """
 
+    every: int
     ticks: dict[str, int]
     different: dict[str, int]
     regimes: int = 0
@@ -99,7 +101,7 @@ def soak(arithmetic: str, ticks: int, every: int) -> Tally:
     model = learner_in(arithmetic)
     artifact = compile_learner(model, target=TARGET)
     host, machine = HostLearner(model), artifact.open_machine()
-    tally = Tally({TARGET: 0, TWIN: 0}, {TARGET: 0, TWIN: 0})
+    tally = Tally(every, {TARGET: 0, TWIN: 0}, {TARGET: 0, TWIN: 0})
     waiting: deque[tuple[Future[Said], Said]] = deque()
     begun, before = time.monotonic(), model.save()
     with ThreadPoolExecutor(1) as beside, ProcessPoolExecutor(os.cpu_count()) as twins:
@@ -185,8 +187,12 @@ def text_of(content: dict[str, Any]) -> str:
         for who, count in part["different"].items()
     ]
     header = ("arithmetic", "compared", "ticks", "blocks that differ", *counts)
+    commands = ", ".join(
+        f"`python -m bench.adapt_soak --arithmetic {arithmetic} --every {part['every']}`"
+        for arithmetic, part in content.items()
+    )
     return (
-        f"# The C of Midge's learner against its twin\n\nFrom `python -m bench.adapt_soak`: "
+        f"# The C of Midge's learner against its twin\n\nFrom {commands}: "
         f"{CHANNELS} channels, horizon 60. The C on this machine goes through a stream of many "
         "kinds of signal; the virtual board goes through all of it, the twin through blocks of "
         f"{CHUNK_TICKS:,} ticks, each from the C's checkpoint before it. What ticks tell and the "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midge.adapt import StreamModel
+from midge.adapt import Settings, StreamModel
 from midge.driver.learner import LearnerArtifact
 from midge.driver.learner_host import HostLearner
 from midge.driver.learner_stream import (
@@ -30,6 +30,21 @@ ARITHMETICS: dict[str, Kind] = {
     "fixed": {"arithmetic": "fixed", "resolution": 2.0**-10},
 }
 """What `StreamModel` is given for each; the step suits waves of about one."""
+
+
+def small(**kind: Any) -> StreamModel:
+    """One channel, two ticks ahead, with all units."""
+    settings = Settings(
+        joint_lags=1,
+        fast_lags=2,
+        season_lags=1,
+        direct_lags=1,
+        regimes=3,
+        anchors=(1, 2),
+        shortest_season=4,
+        search_ticks=12,
+    )
+    return StreamModel(1, 2, 740, settings=settings, **kind)
 
 
 def changing(ticks: int, channels: int) -> Series:

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from learner_support import ARITHMETICS, Kind, changing, device_told, learner_of, twin_told
+from learner_support import ARITHMETICS, Kind, changing, device_told, learner_of, small, twin_told
 
-from midge.adapt import Settings, StreamModel
+from midge.adapt import StreamModel
 from midge.driver.learner import LearnerArtifact, compile_learner
 from midge.driver.learner_stream import CHUNK_TICKS, SAVE
 from support.tools import EACH_COMPILER
@@ -19,26 +19,11 @@ LONG_TICKS = 20_000
 FIXED = ARITHMETICS["fixed"]
 
 
-def small() -> StreamModel:
-    """One channel, two ticks ahead, with all units."""
-    settings = Settings(
-        joint_lags=1,
-        fast_lags=2,
-        season_lags=1,
-        direct_lags=1,
-        regimes=3,
-        anchors=(1, 2),
-        shortest_season=4,
-        search_ticks=12,
-    )
-    return StreamModel(1, 2, 740, settings=settings, **FIXED)
-
-
 @pytest.mark.parametrize("target", TARGETS)
 def test_device_follows_for_long(target: str) -> None:
     """This machine's C, which has the twin's bits (`test_learner_in_c.py`), is held beside it."""
-    model = small()
-    artifact, host, twin = compile_learner(model, target=target), learner_of(model), small()
+    model = small(**FIXED)
+    artifact, host, twin = compile_learner(model, target=target), learner_of(model), small(**FIXED)
     machine, series = artifact.open_machine(), changing(LONG_TICKS, 1)
     regimes: set[int] = set()
     for start in range(0, LONG_TICKS, CHUNK_TICKS):

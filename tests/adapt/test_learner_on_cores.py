@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from learner_support import Series, Told, changing, device_told, learner_of, twin_told
+from learner_support import Series, Told, changing, device_told, learner_of, small, twin_told
 
-from midge.adapt import Settings, StreamModel
+from midge.adapt import StreamModel
 from midge.driver.learner import LearnerArtifact, LearnerRun, compile_learner
 from midge.driver.learner_stream import CHUNK_TICKS, SAVE
 from midge.errors import UserError
@@ -25,21 +25,6 @@ TICKS = {
 """Of four channels; 20,000 and 2,000 in a thorough run."""
 FORECAST_TICKS = 130
 TELLS = ["anomaly", "regime", "is_flagged", "is_new", "drift"]
-
-
-def small() -> StreamModel:
-    """One channel, two ticks ahead, with all units."""
-    settings = Settings(
-        joint_lags=1,
-        fast_lags=2,
-        season_lags=1,
-        direct_lags=1,
-        regimes=3,
-        anchors=(1, 2),
-        shortest_season=4,
-        search_ticks=12,
-    )
-    return StreamModel(1, 2, 740, settings=settings)
 
 
 @cache

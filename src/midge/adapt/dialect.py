@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midge.adapt import anomaly, constants
+from midge.adapt.arithmetic import Number, Numbers
 from midge.adapt.float32 import numbers_of
 from midge.adapt.settings import Sizes
 from midge.adapt.state import BOUNDS, Field, fields, new_state
@@ -48,14 +49,9 @@ def wrapped(items: list[str], a_line: int) -> list[str]:
     ]
 
 
-def _settings(z: Sizes, false_alarm_rate: float) -> Mapping[str, str]:
-    n = numbers_of(z.settings)
-    own = {name: value for name, value in vars(constants).items() if isinstance(value, np.float32)}
-    values: dict[str, float | np.float32] = {
-        "JOINT_MEMORY": n.joint,
-        "FAST_MEMORY": n.fast,
-        "SEASON_MEMORY": n.season,
-        "DIRECT_MEMORY": n.direct,
+def named_settings(n: Numbers) -> dict[str, Number]:
+    """Settings in the form of an arithmetic, by those names in C that all have."""
+    return {
         "PRIOR": n.prior,
         "LARGEST_VARIANCE": n.largest_variance,
         "FITNESS_RATE": n.fitness_rate,
@@ -68,6 +64,18 @@ def _settings(z: Sizes, false_alarm_rate: float) -> Mapping[str, str]:
         "TRUST": n.trust,
         "MOVEMENT_RATE": n.movement_rate,
         "MOVEMENT_RESERVE": n.movement_reserve,
+    }
+
+
+def _settings(z: Sizes, false_alarm_rate: float) -> Mapping[str, str]:
+    n = numbers_of(z.settings)
+    own = {name: value for name, value in vars(constants).items() if isinstance(value, np.float32)}
+    values: dict[str, float | np.float32] = {
+        "JOINT_MEMORY": n.joint,
+        "FAST_MEMORY": n.fast,
+        "SEASON_MEMORY": n.season,
+        "DIRECT_MEMORY": n.direct,
+        **named_settings(n),
         "FALSE_ALARM_RATE": false_alarm_rate,
         **own,
     }

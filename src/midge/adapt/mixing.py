@@ -54,8 +54,8 @@ def mixed(sizes: Sizes, shares: Float32s, forecasts: Float32s, leads: int) -> Fl
     gain = shares[after[:leads]] - share
     bent = np.arange(sizes.anchors[0], leads)
     curves = _curves(sizes, share[bent], gain[bent], forecasts, bent)
-    for straight in (share, gain):
-        straight[bent, SEASON] += straight[bent, DIRECT] + straight[bent, PERSISTENCE]
+    for part_of in (share, gain):
+        part_of[bent, SEASON] += part_of[bent, DIRECT] + part_of[bent, PERSISTENCE]
     terms = (share + part[:, None] * gain) * forecasts[:leads]
     # Adding -0.0 leaves every number as it is; 0.0 would change the sign of another -0.0.
     terms[bent, DIRECT] = -0.0
@@ -76,8 +76,7 @@ def _curves(
         forecasts: [leads, units, channels].
         rows: Beyond the first anchor.
     """
-    anchors = np.array(sizes.anchors) - 1
-    before, after = (anchors[places[rows]] for places in sizes.mix_anchors)
+    before, after = (anchors[rows] for anchors in sizes.mix_rows)
     part = sizes.mix_places[1][rows, None]
     path, direct = forecasts[:, SEASON], forecasts[:, DIRECT]
     slope = path[after] - path[before]

@@ -174,6 +174,13 @@ class Sizes:
         )
         return before, after
 
+    @cached_property
+    def mix_rows(self) -> tuple[Places, Places]:
+        """The same as leads less 1, which are rows of forecasts."""
+        rows = np.array(self.anchors) - 1
+        before, after = self.mix_anchors
+        return rows[before], rows[after]
+
     def reach(self, leads: int) -> int:
         """How far units go so that these leads can be mixed: to the end of the way to an anchor."""
         return next((anchor for anchor in self.anchors if anchor >= leads), leads)

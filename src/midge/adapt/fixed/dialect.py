@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from midge.adapt.dialect import Dialect, wrapped
+from midge.adapt.dialect import Dialect, named_settings, wrapped
 from midge.adapt.fixed import constants
 from midge.adapt.fixed.numbers import direct_parts, mix_parts, numbers_of
 from midge.adapt.fixed.state import (
@@ -33,18 +33,7 @@ def _constants(z: Sizes, false_alarm_rate: float) -> Mapping[str, str]:
     own = {name: value for name, value in vars(constants).items() if isinstance(value, int)}
     values = {
         **memories,
-        "PRIOR": n.prior,
-        "LARGEST_VARIANCE": n.largest_variance,
-        "FITNESS_RATE": n.fitness_rate,
-        "CHANGE_SLACK": n.change_slack,
-        "CHANGE_EVIDENCE": n.change_evidence,
-        "RECALL_RATIO": n.recall_ratio,
-        "RECALL_ADVANTAGE": n.recall_advantage,
-        "KNOWN_LOSS": n.known_loss,
-        "DOUBT": n.doubt,
-        "TRUST": n.trust,
-        "MOVEMENT_RATE": n.movement_rate,
-        "MOVEMENT_RESERVE": n.movement_reserve,
+        **named_settings(n),
         "FALSE_ALARM_RATE": round(false_alarm_rate * CERTAIN),
         "SLOTS": sum(z.pending),
         "LEAST_EXPONENT": LEAST_EXPONENT,

@@ -65,9 +65,8 @@ def _straight(sizes: Sizes, share: Int64s, forecasts: Int64s, rows: Places) -> I
         forecasts: [leads, units, channels].
         rows: Beyond the first anchor.
     """
-    anchors, (first, then) = np.array(sizes.anchors) - 1, sizes.mix_anchors
-    before, after = anchors[first[rows]], anchors[then[rows]]
-    part = np.array(mix_parts(sizes), np.int64)[then[rows]]
+    before, after = (anchors[rows] for anchors in sizes.mix_rows)
+    part = np.array(mix_parts(sizes), np.int64)[sizes.mix_anchors[1][rows]]
     path = forecasts[:, SEASON]
     slope = rounded((path[after] - path[before]) * part[:, None], 31)
     line = path[before] + slope * (rows - before)[:, None]

@@ -49,7 +49,7 @@ MIDGE_KERNEL float midge_best_fitness(const MIDGE_LEARNER *s, int32_t anchor, in
     return best;
 }
 
-MIDGE_KERNEL int midge_is_left_out(const MIDGE_LEARNER *s, int32_t anchor, int32_t unit) {
+MIDGE_KERNEL int midge_is_left_out(const MIDGE_LEARNER *s, int32_t unit, int32_t anchor) {
     return (unit == MIDGE_DIRECT && anchor < MIDGE_FIRST_DIRECT) ||
            (unit == MIDGE_REGIME && s->counters[MIDGE_KNOWN] == 0);
 }
@@ -62,7 +62,7 @@ MIDGE_PART void midge_shares(const MIDGE_LEARNER *s, int32_t anchor, float (*sha
         MIDGE_UNROLLED
         for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
             squares[unit] = 0.0f;
-            if (!midge_is_left_out(s, anchor, unit)) {
+            if (!midge_is_left_out(s, unit, anchor)) {
                 const float ratio = midge_quotient(best, s->fitness[unit][anchor][c] + 1e-9f);
                 squares[unit] = ratio * ratio;
             }
@@ -70,7 +70,7 @@ MIDGE_PART void midge_shares(const MIDGE_LEARNER *s, int32_t anchor, float (*sha
         }
         MIDGE_UNROLLED
         for (int32_t unit = 0; unit < MIDGE_UNITS; unit++) {
-            shares[unit][c] = midge_is_left_out(s, anchor, unit) ? 0.0f : midge_quotient(squares[unit], total);
+            shares[unit][c] = midge_is_left_out(s, unit, anchor) ? 0.0f : midge_quotient(squares[unit], total);
         }
     }
 }

@@ -115,6 +115,8 @@ MIDGE_KERNEL void midge_begin_mix(const MIDGE_LEARNER *s, struct midge_mix *mix)
     mix->anchor = 0;
     midge_shares(s, 0, mix->share);
     MIDGE_FILL(mix->slope, 0, sizeof mix->slope);
+    MIDGE_FILL(mix->path, 0, sizeof mix->path);
+    MIDGE_FILL(mix->direct, 0, sizeof mix->direct);
 }
 
 /* New lines behind an anchor; none lead on behind the last. */
